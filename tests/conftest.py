@@ -1,0 +1,25 @@
+"""What the tests share: Hinton's symbols as a fixture worked out by hand, and small data."""
+
+import hypothesis
+import pytest
+import torch
+
+hypothesis.settings.register_profile("course", deadline=None, derandomize=True, max_examples=60)
+hypothesis.settings.load_profile("course")
+
+
+@pytest.fixture
+def v():
+    """The teacher's logits, one row."""
+    return torch.tensor([[3.0, 1.0, 0.0]], dtype=torch.float64)
+
+
+@pytest.fixture
+def z():
+    """The student's logits, one row."""
+    return torch.tensor([[1.0, 1.0, 0.0]], dtype=torch.float64, requires_grad=True)
+
+
+@pytest.fixture
+def labels():
+    return torch.tensor([0])
