@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from course_lib.history import History
 from course_lib.losses import DIVERGENCES, check_alpha, check_temperature, distillation_terms, hard_label_loss
+from course_lib.schedules import check_positive
 
 Setting = float | Callable[[float], float]  # a number, or a schedule: progress in [0, 1] -> number
 IGNORE_INDEX = -100  # the label of rows that count nowhere; torch's default
@@ -116,7 +117,7 @@ def fit(
     check_positive_int("epochs", epochs)
     history = History(repr(objective), epochs, len(batches))
     last_step = max(1, epochs * len(batches) - 1)  # max: a run of one step starts, and stays, at progress 0
-    optimizer = torch.optim.Adam(model.parameters(), lr=_at(lr, 0.0))
+    optimizer = torch.optim.Adam(model.parameters(), lr=_learning_rate(lr, 0.0))
     was_training = model.training
 
     with own_randomness(seed, device):
@@ -125,14 +126,14 @@ def fit(
                 for batch in batches:
                     model.train()
                     progress = history.steps / last_step
-                    optimizer.param_groups[0]["lr"] = _at(lr, progress)
+                    optimizer.param_groups[0]["lr"] = _learning_rate(lr, progress)
 
                     terms = objective(model, [tensor.to(device) for tensor in batch], progress)
                     optimizer.zero_grad()
                     terms.loss.backward()
                     optimizer.step()
 
-                    _record(history, terms, batch[1], _at(lr, progress))
+                    _record(history, terms, batch[1], optimizer.param_groups[0]["lr"])
                     if on_step and on_step(history) is True:
                         raise KeyboardInterrupt
                 history.add_epoch(None if validation is None else evaluate(model, validation))
@@ -141,6 +142,7 @@ def fit(
         except KeyboardInterrupt:
             history.stopped_early = True
         finally:
+            optimizer.zero_grad()
             model.train(was_training)
     return history
 
@@ -251,7 +253,7 @@ def own_randomness(seed: int, device: torch.device | str = "cpu") -> Iterator[No
     with torch.random.fork_rng(cuda):
         # Not torch.manual_seed: that would also reseed the devices that are not restored here.
         torch.default_generator.manual_seed(seed)
-        for each in cuda:
+        for each in cuda:  # pragma: no cover - where there is a GPU
             with torch.cuda.device(each):
                 torch.cuda.manual_seed(seed)
         yield
@@ -266,6 +268,12 @@ def device_of(model: nn.Module, default: torch.device | str = "cpu") -> torch.de
 
 def _at(setting: Setting, progress: float) -> float:
     return setting(progress) if callable(setting) else setting
+
+
+def _learning_rate(lr: Setting, progress: float) -> float:
+    value = _at(lr, progress)
+    check_positive("lr", value)
+    return value
 
 
 def check_positive_int(name: str, value: int) -> None:

@@ -1,0 +1,62 @@
+"""The record of a run: its columns, its curves, and how it prints."""
+
+import math
+
+import pytest
+
+from course_lib.history import COLUMNS, History
+
+
+def run(epochs, steps_per_epoch=2, soft=0.5, validation=None):
+    history = History("HardLabels()", epochs, steps_per_epoch)
+    for epoch in range(epochs):
+        for step in range(steps_per_epoch):
+            history.add_step(loss=epoch + step, soft=soft, hard=1, T=None, alpha=None, lr=0.1, accuracy=step)
+        history.add_epoch(validation)
+    return history
+
+
+def test_columns_by_step_and_by_epoch():
+    history = run(3, validation=0.75)
+    assert (history.steps, history.epochs) == (6, 3)
+    assert history.by_step["loss"] == [0, 1, 1, 2, 2, 3]
+    assert history.by_epoch["loss"] == [0.5, 1.5, 2.5]
+    assert history.by_epoch["accuracy"] == [0.5] * 3
+    assert history.by_epoch["validation_accuracy"] == [0.75] * 3
+    assert all(map(math.isnan, history.by_step["T"] + history.by_epoch["T"]))
+    assert set(history.by_epoch) == {*COLUMNS, "validation_accuracy"}
+
+
+def test_curves_are_in_epochs():
+    history = run(2, steps_per_epoch=4)
+    assert history.curve("loss") == ([1, 2], history.by_epoch["loss"])
+    x, y = history.curve("loss", by="step")
+    assert x == [0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75, 2]
+    assert y == history.by_step["loss"]
+    with pytest.raises(ValueError, match=r"name must be one of loss, .* got 'loos'"):
+        history.curve("loos")
+    with pytest.raises(ValueError, match="by must be 'epoch' or 'step', got 'batch'"):
+        history.curve("loss", by="batch")
+
+
+def test_repr_shows_only_what_there_is():
+    text = repr(run(2, validation=0.75))
+    assert text.splitlines()[0] == "HardLabels(): 2 of 2 epochs, 4 steps"
+    assert "val. acc." in text
+    assert "0.75" in text
+    assert " T" not in text.splitlines()[1]
+    assert "val. acc." not in repr(run(2))
+
+
+def test_repr_of_a_long_run_is_short():
+    lines = repr(run(40)).splitlines()
+    assert len(lines) == 9
+    assert lines[5].strip() == "…"
+    assert lines[-1].split()[0] == "40"
+
+
+def test_repr_of_nothing_and_of_a_run_that_was_stopped():
+    assert repr(History("HardLabels()", 5, 10)) == "HardLabels(): 0 of 5 epochs, 0 steps"
+    stopped = run(1)
+    stopped.stopped_early = True
+    assert "stopped early" in repr(stopped).splitlines()[0]
