@@ -16,7 +16,7 @@ class constant:  # noqa: N801 - named like the functions that they are to the re
     T: float
 
     def __post_init__(self):
-        _check_positive("T", self.T)
+        check_positive("T", self.T)
 
     def __call__(self, progress: float) -> float:
         _check_progress(progress)
@@ -29,8 +29,8 @@ class _Decay:
     end: float
 
     def __post_init__(self):
-        _check_positive("start", self.start)
-        _check_positive("end", self.end)
+        check_positive("start", self.start)
+        check_positive("end", self.end)
 
     def __call__(self, progress: float) -> float:
         _check_progress(progress)
@@ -66,7 +66,8 @@ class exponential(_Decay):  # noqa: N801
         return self.start ** (1 - progress) * self.end**progress
 
 
-def _check_positive(name: str, value: float) -> None:
+def check_positive(name: str, value: float) -> None:
+    """Raise, naming the argument, unless value is a finite number above 0."""
     _check_real(name, value)
     if not (math.isfinite(value) and value > 0):
         raise ValueError(f"{name} must be a finite number above 0, got {value}")

@@ -11,7 +11,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from torch.autograd import gradcheck, gradgradcheck
 
-from course_lib.losses import DIVERGENCES, distillation_loss, distillation_terms, hard_label_loss, soft_target_loss, soft_targets
+from course_lib.losses import (
+    DIVERGENCES,
+    distillation_loss,
+    distillation_terms,
+    hard_label_loss,
+    soft_target_loss,
+    soft_targets,
+)
 
 FLOATS = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
 
@@ -380,7 +387,9 @@ def test_law_the_order_of_the_classes_does_not_matter(pair, T, divergence, rando
     order = list(range(z.shape[1]))
     random.shuffle(order)
     loss = soft_target_loss(z, v, T, divergence=divergence).item()
-    assert soft_target_loss(z[:, order], v[:, order], T, divergence=divergence).item() == pytest.approx(loss, rel=1e-9, abs=1e-12)
+    assert soft_target_loss(z[:, order], v[:, order], T, divergence=divergence).item() == pytest.approx(
+        loss, rel=1e-9, abs=1e-12
+    )
 
 
 @given(rows_of_logits, temperatures, st.floats(0.1, 10), divergences)
