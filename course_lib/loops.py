@@ -117,7 +117,7 @@ def fit(
     check_positive_int("epochs", epochs)
     history = History(repr(objective), epochs, len(batches))
     last_step = max(1, epochs * len(batches) - 1)  # max: a run of one step starts, and stays, at progress 0
-    optimizer = torch.optim.Adam(model.parameters(), lr=_learning_rate(lr, 0.0))
+    optimizer = torch.optim.Adam(model.parameters(), lr=_learning_rate(lr, 0.0), fused=True)
     was_training = model.training
 
     with own_randomness(seed, device):

@@ -1,4 +1,8 @@
-"""The teacher, whose weights ship with the course, and the students. All give logits (n, num_classes)."""
+"""The teacher, whose weights ship with the course, and the students. All give logits (n, num_classes).
+
+Networks for images keep them channels last: pooling, which is most of a small network's work on a CPU, is then several
+times faster. What they compute is the same.
+"""
 
 from pathlib import Path
 
@@ -40,13 +44,18 @@ class Student(nn.Module):
         super().__init__()
         check_positive_int("width", width)
         self.features = nn.Sequential(
-            nn.Conv2d(1, width, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-            nn.Conv2d(width, 2 * width, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
-        )  # fmt: skip
+            nn.Conv2d(1, width, 3, padding=1),
+            nn.MaxPool2d(2),
+            nn.ReLU(),
+            nn.Conv2d(width, 2 * width, 3, padding=1),
+            nn.MaxPool2d(2),
+            nn.ReLU(),
+            nn.Flatten(),
+        )  # fmt: skip - ReLU after the pooling gives the same numbers and has a quarter of the work
         self.head = nn.Linear(2 * width * 7 * 7, num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.head(self.features(images))
+        return self.head(self.features(images.to(memory_format=torch.channels_last)))
 
 
 def pretrained_teacher(device: torch.device | str = "cpu") -> Teacher:
@@ -60,7 +69,7 @@ def pretrained_teacher(device: torch.device | str = "cpu") -> Teacher:
 def new_student(width: int = 8, seed: int = 0, device: torch.device | str = "cpu") -> Student:
     """An untrained student for Fashion-MNIST; the same weights for the same seed, whatever ran before."""
     with own_randomness(seed):
-        return Student(width).to(device)
+        return Student(width).to(device, memory_format=torch.channels_last)
 
 
 def new_point_student(

@@ -1,0 +1,262 @@
+"""What the course draws. Data in, a `Picture` out; or, for live figures, a matplotlib figure and what moves it.
+
+One style for all: a colour from the palette of Okabe & Ito 2008 means the same in every notebook, and what differs in
+colour also differs in marker or hatching.
+"""
+
+import base64
+import functools
+import io
+import math
+from collections.abc import Callable, Sequence
+
+import matplotlib.style
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.ticker import PercentFormatter
+
+from course_lib.metrics import mean_interval
+
+COLOURS = {
+    "teacher": "#0072B2",
+    "labels": "#E69F00",  # the student trained on labels
+    "distilled": "#56B4E9",  # the student trained on the teacher's outputs: of its hue
+    "truth": "#000000",
+    "highlight": "#D55E00",
+    "quiet": "#8C8C8C",
+}
+MARKERS = {"teacher": "s", "labels": "o", "distilled": "^", "truth": "D"}
+SHADES = LinearSegmentedColormap.from_list("teacher", ["#FFFFFF", "#9CC9E3", COLOURS["teacher"], "#00304D"])
+
+STYLE = {
+    "figure.facecolor": "white", "axes.facecolor": "white", "savefig.facecolor": "white", "figure.dpi": 100,
+    "font.family": "DejaVu Sans", "font.size": 12, "axes.titlesize": 13, "axes.labelsize": 12,
+    "xtick.labelsize": 11, "ytick.labelsize": 11, "legend.fontsize": 11, "legend.frameon": False,
+    "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": "#444444", "axes.titlelocation": "left",
+    "xtick.color": "#222222", "ytick.color": "#222222", "lines.linewidth": 2, "lines.markersize": 7,
+    "axes.grid": False, "grid.color": "#DDDDDD", "hatch.linewidth": 0.6,
+}  # fmt: skip
+
+
+BEHIND = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1}  # keeps text readable over lines
+
+
+class Picture:
+    """A figure as a sharp PNG on white. `text` holds the numbers that it shows: its `text/plain`, and its alternative text."""
+
+    def __init__(self, figure: Figure, text: str):
+        buffer = io.BytesIO()
+        FigureCanvasAgg(figure)
+        # Twice as many pixels as it takes room, for screens of high density. Drawn at once, while the style holds.
+        figure.savefig(buffer, format="png", dpi=2 * figure.dpi)
+        self.png, self.text = buffer.getvalue(), text
+        self.width, self.height = (round(inches * figure.dpi) for inches in figure.get_size_inches())
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
+        data = {"image/png": base64.b64encode(self.png).decode(), "text/plain": self.text}
+        return data, {"image/png": {"width": self.width, "height": self.height, "alt": self.text}}
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def styled(draw: Callable) -> Callable:
+    """Draw under the course's style, whatever the reader's own settings are, and leave those alone."""
+
+    @functools.wraps(draw)
+    def wrapper(*args, **kwargs):
+        with matplotlib.style.context(["default", STYLE]):
+            return draw(*args, **kwargs)
+
+    return wrapper
+
+
+def show_image(axes: Axes, pixels) -> AxesImage:
+    """A Fashion-MNIST image, pixels (28, 28) in [0, 1], dark on light as on paper."""
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines[:].set_visible(False)
+    return axes.imshow(pixels, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
+
+
+def _percent(p: float) -> str:
+    """One decimal, or one digit where there would be none: 7.2 %, 0.003 %."""
+    return (
+        f"{100 * p:.1f} %" if p >= 0.0005 else f"{100 * p:.{max(0, -math.floor(math.log10(100 * p)))}f} %" if p > 0 else "0 %"
+    )
+
+
+@styled
+def opinions(pixels, probabilities, classes: Sequence[str], captions: Sequence[str] | None = None, top: int = 3) -> Picture:
+    """Images (n, 28, 28) in a row, under each the `top` classes of the teacher with their probabilities (n, num_classes)."""
+    n, lines = len(pixels), []
+    figure = Figure(figsize=(min(10, 1.7 * n + 0.4), 1.9 + 0.33 * top), layout="constrained")
+    grid = figure.subplots(2, n, height_ratios=[1.7, 0.33 * top], squeeze=False)
+    for i in range(n):
+        show_image(grid[0, i], pixels[i])
+        if captions:
+            grid[0, i].set_title(captions[i], fontsize=11, loc="center")
+        best = sorted(range(len(classes)), key=lambda k, row=probabilities[i]: -row[k])[:top]
+        axes, values = grid[1, i], [float(probabilities[i][k]) for k in best]
+        axes.barh(range(top), values, color=COLOURS["teacher"], height=0.25, align="edge")
+        for row, (k, value) in enumerate(zip(best, values, strict=True)):
+            axes.text(0, row - 0.08, f"{classes[k]} {_percent(value)}", va="bottom", fontsize=10)
+        axes.set(xlim=(0, 1), ylim=(top - 0.5, -0.75), xticks=[], yticks=[])
+        axes.spines[["bottom", "left"]].set_visible(False)
+        named = ", ".join(f"{classes[k]} {_percent(value)}" for k, value in zip(best, values, strict=True))
+        lines.append(f"{captions[i]}: {named}" if captions else named)
+    return Picture(figure, "\n".join(lines))
+
+
+@styled
+def opinion_live(pixels, probabilities, classes: Sequence[str], labels) -> tuple[Figure, Callable]:
+    """One of many images beside the teacher's probabilities: (figure, update(picture, scale)), scale "linear" or "log"."""
+    figure = Figure(figsize=(8.2, 3.9), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=[1, 1.9])
+    image = show_image(left, pixels[0])
+    caption = left.set_xlabel("", fontsize=12)
+    bars = right.barh(range(len(classes)), [0] * len(classes), color=COLOURS["teacher"], height=0.7)
+    numbers = [right.text(0, k, "", va="center", fontsize=11) for k in range(len(classes))]
+    right.set(yticks=range(len(classes)), yticklabels=classes, ylim=(len(classes) - 0.5, -0.5))
+    right.spines["left"].set_visible(False)
+    right.tick_params(left=False, labelsize=11)  # named, since update() draws new ticks outside of the style
+    limits = {"linear": (0, 1.18), "log": (1e-6, 12)}
+
+    def update(picture: int = 0, scale: str = "linear") -> str:
+        row, name = [float(p) for p in probabilities[picture]], classes[int(labels[picture])]
+        image.set_data(pixels[picture])
+        caption.set_text(f"label: {name}")
+        if right.get_xscale() != scale or right.get_xlim() != limits[scale]:
+            right.set_xscale(scale)
+            right.set_xlim(limits[scale])
+            right.set_xlabel(f"teacher's probability at T = 1 ({scale} scale)")
+        for bar, number, p in zip(bars, numbers, row, strict=True):
+            bar.set_width(p)
+            number.set_text(f" {_percent(p)}")
+            number.set_x(max(p, limits[scale][0]))
+        ranked = sorted(zip(row, classes, strict=True), reverse=True)
+        return f"label {name}; teacher: " + ", ".join(f"{c} {_percent(p)}" for p, c in ranked[:3])
+
+    return figure, update
+
+
+@styled
+def histograms(values: dict[str, Sequence[float]], xlabel: str, limit: float, limit_name: str) -> Picture:
+    """One histogram a name, all on the same axis from 0 to `limit`, with each mean marked."""
+    figure = Figure(figsize=(8, 1.5 * len(values) + 0.9), layout="constrained")
+    rows, lines = figure.subplots(len(values), 1, sharex=True, squeeze=False)[:, 0], []
+    for axes, (name, row) in zip(rows, values.items(), strict=True):
+        mean = sum(row) / len(row)
+        axes.hist(row, bins=50, range=(0, limit), color=COLOURS["teacher"])
+        axes.axvline(mean, color=COLOURS["highlight"], linestyle="--")
+        axes.text(mean, axes.get_ylim()[1], f" mean {mean:.2f}", va="top", color=COLOURS["highlight"], bbox=BEHIND)
+        axes.set_title(name)
+        axes.set_ylabel("images")
+        lines.append(f"{name}: mean {mean:.2f}")
+    rows[-1].axvline(limit, color=COLOURS["truth"], linewidth=1)
+    rows[-1].set(xlabel=f"{xlabel} (at most {limit:.2f}: {limit_name})", xlim=(0, limit * 1.01))
+    return Picture(figure, f"{xlabel}, at most {limit:.2f}. " + "; ".join(lines))
+
+
+@styled
+def likeness(matrix, classes: Sequence[str]) -> Picture:
+    """A matrix (num_classes, num_classes) of mean soft probabilities, its diagonal left out."""
+    n, lines = len(classes), []
+    figure = Figure(figsize=(7.4, 6), layout="constrained")
+    axes = figure.subplots()
+    off = [[float("nan") if i == j else float(matrix[i][j]) for j in range(n)] for i in range(n)]
+    shown = axes.imshow(off, cmap=SHADES, vmin=0)
+    top = max(value for row in off for value in row if value == value)
+    for i in range(n):
+        for j in range(n):
+            if i != j and off[i][j] >= 0.02:
+                ink = "white" if off[i][j] > 0.5 * top else "black"
+                axes.text(j, i, f"{off[i][j]:.0%}", ha="center", va="center", fontsize=10, color=ink)
+        nearest = max((j for j in range(n) if j != i), key=lambda j, row=off[i]: row[j])
+        lines.append(f"{classes[i]}: {classes[nearest]} {off[i][nearest]:.0%}")
+    axes.set_xticks(range(n), classes, rotation=40, ha="right")
+    axes.set_yticks(range(n), classes)
+    axes.set(xlabel="probability given to", ylabel="the teacher sees")
+    figure.colorbar(shown, ax=axes, format=PercentFormatter(1, 0), shrink=0.8).outline.set_visible(False)
+    return Picture(figure, "Nearest class by mean soft probability. " + "; ".join(lines))
+
+
+@styled
+def runs(groups: dict[str, Sequence[float]], ylabel: str, colours: dict[str, str], paired: bool = False) -> Picture:
+    """Every run as a point, with the mean and its 95 % interval beside it; pairs (same seed) are joined by a line.
+
+    groups: name -> values in percent; colours: name -> a key of COLOURS.
+    """
+    figure = Figure(figsize=(1.9 * len(groups) + 2.6, 3.8), layout="constrained")
+    axes, lines = figure.subplots(), []
+    if paired:
+        for values in zip(*groups.values(), strict=True):
+            axes.plot(range(len(groups)), values, color="#C8C8C8", linewidth=1, zorder=1)
+    for i, (name, values) in enumerate(groups.items()):
+        interval, key = mean_interval(values), colours[name]
+        axes.scatter([i] * len(values), values, color=COLOURS[key], marker=MARKERS[key], s=34, alpha=0.75, zorder=2)
+        axes.errorbar(
+            i + 0.18,
+            interval.mean,
+            interval.half_width,
+            fmt=MARKERS[key],
+            color=COLOURS[key],
+            markersize=9,
+            capsize=5,
+            zorder=3,
+        )
+        axes.text(i + 0.27, interval.mean, str(interval), va="center", bbox=BEHIND)
+        lines.append(f"{name}: {interval} (n = {len(values)})")
+    axes.set_xticks(range(len(groups)), groups)
+    axes.set(xlim=(-0.4, len(groups) - 0.15), ylabel=ylabel)
+    axes.grid(axis="y")
+    axes.set_axisbelow(True)
+    return Picture(figure, f"{ylabel}, mean and 95 % interval. " + "; ".join(lines))
+
+
+@styled
+def bias_live(logits, labels, missing: int, name: str, biases: Sequence[float]) -> tuple[Figure, Callable]:
+    """What one bias does to a student that never saw the class `missing`: (figure, update(bias)).
+
+    logits: a tensor (n, num_classes) for test images with `labels` (n,); biases: where the curves are computed.
+    """
+    unseen = labels == missing
+
+    def shares(bias: float) -> tuple[float, float]:
+        shifted = logits.clone()
+        shifted[:, missing] += bias
+        right = shifted.argmax(-1) == labels
+        return 100 * right[unseen].float().mean().item(), 100 * right[~unseen].float().mean().item()
+
+    curves = list(zip(*map(shares, biases), strict=True))
+    figure = Figure(figsize=(8, 3.8), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(biases, curves[0], color=COLOURS["distilled"], label=f"{name}s named {name} (never seen)")
+    axes.plot(biases, curves[1], color=COLOURS["quiet"], linestyle="--", label="the other nine classes named right")
+    line = axes.axvline(0, color=COLOURS["highlight"], linewidth=1.5)
+    points = [
+        axes.plot([0], [0], marker, color=colour, markersize=10)[0]
+        for marker, colour in (("^", COLOURS["distilled"]), ("o", COLOURS["quiet"]))
+    ]
+    numbers = [axes.text(0, 0, "", fontsize=12, fontweight="bold") for _ in points]
+    axes.set(
+        xlabel=f"added to the logit of {name}", ylabel="test images (%)", ylim=(0, 104), xlim=(min(biases), max(biases) * 1.12)
+    )
+    axes.grid(axis="y")
+    axes.legend(loc="lower right", frameon=True, framealpha=1, edgecolor="none")
+
+    def update(bias: float = 0.0) -> str:
+        values = shares(bias)
+        line.set_xdata([bias, bias])
+        for point, number, value, below in zip(
+            points, numbers, values, (values[0] <= values[1], values[0] > values[1]), strict=True
+        ):
+            point.set_data([bias], [value])
+            number.set_text(f"  {value:.1f}")
+            number.set_position((bias, value + (-7 if below else 1.5)))
+        return f"bias {bias:+.2f}: {values[0]:.1f} % of the {name}s, {values[1]:.1f} % of the others are named right"
+
+    return figure, update
