@@ -11,8 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
-from course_lib import figures
 from course_lib.data import CLASSES
+from course_lib.figures import dark_knowledge, experiments, style
 
 GENERATOR = torch.Generator().manual_seed(0)
 PIXELS = torch.rand(6, 28, 28, generator=GENERATOR)
@@ -21,11 +21,11 @@ P = LOGITS.softmax(-1)
 
 
 def pictures():
-    yield figures.opinions(PIXELS, P, CLASSES, [f"picture {i}" for i in range(6)])
-    yield figures.opinions(PIXELS[:1], P[:1], CLASSES)
-    yield figures.histograms({"T = 1": [0.1, 0.2, 0.6], "T = 4": [1.0, 2.0, 3.0]}, "bits", 3.32, "all alike")
-    yield figures.likeness(torch.rand(10, 10, generator=GENERATOR), CLASSES)
-    yield figures.runs(
+    yield dark_knowledge.opinions(PIXELS, P, CLASSES, [f"picture {i}" for i in range(6)])
+    yield dark_knowledge.opinions(PIXELS[:1], P[:1], CLASSES)
+    yield dark_knowledge.histograms({"T = 1": [0.1, 0.2, 0.6], "T = 4": [1.0, 2.0, 3.0]}, "bits", 3.32, "all alike")
+    yield dark_knowledge.likeness(torch.rand(10, 10, generator=GENERATOR), CLASSES)
+    yield experiments.runs(
         {"labels": [84.0, 85, 86], "distilled": [87.0, 88, 89]},
         "accuracy (%)",
         {"labels": "labels", "distilled": "distilled"},
@@ -58,32 +58,32 @@ def test_a_picture_is_sharp_opaque_and_says_its_numbers(picture):
     ],
 )
 def test_percentages(p, text):
-    assert figures._percent(p) == text
+    assert style.percent(p) == text
 
 
 def test_the_texts_hold_the_numbers():
-    opinion = figures.opinions(PIXELS[:1], torch.tensor([[0.9, 0.09, 0.01] + [0.0] * 7]), CLASSES, ["one"]).text
+    opinion = dark_knowledge.opinions(PIXELS[:1], torch.tensor([[0.9, 0.09, 0.01] + [0.0] * 7]), CLASSES, ["one"]).text
     assert opinion == "one: T-shirt 90.0 %, trouser 9.0 %, pullover 1.0 %"
-    text = figures.runs({"labels": [1.0, 2, 3, 4, 5]}, "accuracy", {"labels": "labels"}).text
+    text = experiments.runs({"labels": [1.0, 2, 3, 4, 5]}, "accuracy", {"labels": "labels"}).text
     assert text == "accuracy, mean and 95 % interval. labels: 3.00 ± 1.96 (n = 5)"
-    text = figures.histograms({"T = 1": [0.5, 1.5]}, "bits", 3.32, "all alike").text
+    text = dark_knowledge.histograms({"T = 1": [0.5, 1.5]}, "bits", 3.32, "all alike").text
     assert text == "bits, at most 3.32. T = 1: mean 1.00"
     matrix = torch.full((10, 10), 0.01)
     matrix[0, 6] = 0.4
-    assert "T-shirt: shirt 40%" in figures.likeness(matrix, CLASSES).text
+    assert "T-shirt: shirt 40%" in dark_knowledge.likeness(matrix, CLASSES).text
 
 
 def test_the_readers_settings_are_left_alone_and_have_no_effect():
-    plain = figures.histograms({"a": [0.5, 1.5]}, "bits", 3.32, "all alike").png
+    plain = dark_knowledge.histograms({"a": [0.5, 1.5]}, "bits", 3.32, "all alike").png
     with matplotlib.rc_context({"axes.facecolor": "black", "font.size": 30, "lines.linewidth": 9}):
         before = dict(matplotlib.rcParams)
-        assert figures.histograms({"a": [0.5, 1.5]}, "bits", 3.32, "all alike").png == plain
+        assert dark_knowledge.histograms({"a": [0.5, 1.5]}, "bits", 3.32, "all alike").png == plain
         assert dict(matplotlib.rcParams) == before
 
 
 def test_the_live_opinion_shows_the_picture_that_was_chosen():
     labels = torch.arange(6)
-    figure, update = figures.opinion_live(PIXELS, P, CLASSES, labels)
+    figure, update = dark_knowledge.opinion_live(PIXELS, P, CLASSES, labels)
     image, bars = figure.axes[0].images[0], figure.axes[1].patches
     for picture, scale in itertools.product((0, 3, 5), ("linear", "log")):
         text = update(picture, scale)
@@ -98,7 +98,7 @@ def test_the_live_bias_counts_again_what_the_bias_changes():
     labels = torch.tensor([9, 9, 9, 9, 0, 0])
     logits = torch.zeros(6, 10)
     logits[:, 0] = torch.tensor([1.0, 2, 3, 4, 2.5, 5])
-    figure, update = figures.bias_live(logits, labels, 9, "ankle boot", [0, 1.5, 3])
+    figure, update = dark_knowledge.bias_live(logits, labels, 9, "ankle boot", [0, 1.5, 3])
     assert update(0.0) == "bias +0.00: 0.0 % of the ankle boots, 100.0 % of the others are named right"
     assert update(2.2) == "bias +2.20: 50.0 % of the ankle boots, 100.0 % of the others are named right"
     assert update(2.7) == "bias +2.70: 50.0 % of the ankle boots, 50.0 % of the others are named right"
@@ -120,16 +120,16 @@ def colour_blind(rgb, kind):
 @pytest.mark.parametrize("kind", ["protan", "deutan", "tritan"])
 def test_the_models_can_be_told_apart_by_colour_blind_readers_and_by_marker(kind):
     models = ("teacher", "labels", "distilled", "truth")
-    seen = [colour_blind(matplotlib.colors.to_rgb(figures.COLOURS[name]), kind) for name in models]
+    seen = [colour_blind(matplotlib.colors.to_rgb(style.COLOURS[name]), kind) for name in models]
     assert all(np.linalg.norm(one - other) > 0.3 for one, other in itertools.combinations(seen, 2))
-    assert len({figures.MARKERS[name] for name in models}) == 4
+    assert len({style.MARKERS[name] for name in models}) == 4
 
 
 def test_drawing_needs_no_pyplot():
     code = """if True:
         import sys
-        from course_lib import figures
-        figures.histograms({"a": [1, 2]}, "x", 3, "y").png
+        from course_lib.figures import dark_knowledge
+        dark_knowledge.histograms({"a": [1, 2]}, "x", 3, "y").png
         print("matplotlib.pyplot" in sys.modules)"""
     fresh = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert fresh.stdout.strip() == "False"

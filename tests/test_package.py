@@ -13,6 +13,7 @@ else:
     import tomli as tomllib
 
 ROOT = Path(__file__).parents[1]
+FIGURES = [module.stem for module in (ROOT / "course_lib" / "figures").glob("*.py")]
 MODULES = sorted((ROOT / "course_lib").rglob("*.py"))
 
 
@@ -53,8 +54,8 @@ def test_imports_point_one_way(module):
     forbidden = {
         "losses": ("course_lib", "numpy", "torchvision", "matplotlib", "ipywidgets"),
         "schedules": ("course_lib", "torch", "numpy"),
-        "figures": ("course_lib.loops", "matplotlib.pyplot"),
         "live": ("course_lib", "torch", "matplotlib.pyplot"),
+        **dict.fromkeys(FIGURES, ("course_lib.loops", "matplotlib.pyplot")),
     }.get(module.stem, ())
     assert not [name for name in found if any(name == bad or name.startswith(bad + ".") for bad in forbidden)]
 

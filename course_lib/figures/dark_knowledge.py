@@ -1,77 +1,16 @@
-"""What the course draws. Data in, a `Picture` out; or, for live figures, a matplotlib figure and what moves it.
+"""What notebook 01 draws. Data in, a `Picture` out; of live figures, the matplotlib figure and what moves it."""
 
-One style for all: a colour from the palette of Okabe & Ito 2008 means the same in every notebook, and what differs in
-colour also differs in marker or hatching.
-"""
-
-import base64
-import functools
-import io
-import math
 from collections.abc import Callable, Sequence
 
-import matplotlib.style
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.ticker import PercentFormatter
 
-from course_lib.metrics import mean_interval
+from course_lib.figures.style import BEHIND, COLOURS, Picture, percent, styled
 
-COLOURS = {
-    "teacher": "#0072B2",
-    "labels": "#E69F00",  # the student trained on labels
-    "distilled": "#56B4E9",  # the student trained on the teacher's outputs: of its hue
-    "truth": "#000000",
-    "highlight": "#D55E00",
-    "quiet": "#8C8C8C",
-}
-MARKERS = {"teacher": "s", "labels": "o", "distilled": "^", "truth": "D"}
 SHADES = LinearSegmentedColormap.from_list("teacher", ["#FFFFFF", "#9CC9E3", COLOURS["teacher"], "#00304D"])
-
-STYLE = {
-    "figure.facecolor": "white", "axes.facecolor": "white", "savefig.facecolor": "white", "figure.dpi": 100,
-    "font.family": "DejaVu Sans", "font.size": 12, "axes.titlesize": 13, "axes.labelsize": 12,
-    "xtick.labelsize": 11, "ytick.labelsize": 11, "legend.fontsize": 11, "legend.frameon": False,
-    "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": "#444444", "axes.titlelocation": "left",
-    "xtick.color": "#222222", "ytick.color": "#222222", "lines.linewidth": 2, "lines.markersize": 7,
-    "axes.grid": False, "grid.color": "#DDDDDD", "hatch.linewidth": 0.6,
-}  # fmt: skip
-
-
-BEHIND = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1}  # keeps text readable over lines
-
-
-class Picture:
-    """A figure as a sharp PNG on white. `text` holds the numbers that it shows: its `text/plain`, and its alternative text."""
-
-    def __init__(self, figure: Figure, text: str):
-        buffer = io.BytesIO()
-        FigureCanvasAgg(figure)
-        # Twice as many pixels as it takes room, for screens of high density. Drawn at once, while the style holds.
-        figure.savefig(buffer, format="png", dpi=2 * figure.dpi)
-        self.png, self.text = buffer.getvalue(), text
-        self.width, self.height = (round(inches * figure.dpi) for inches in figure.get_size_inches())
-
-    def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
-        data = {"image/png": base64.b64encode(self.png).decode(), "text/plain": self.text}
-        return data, {"image/png": {"width": self.width, "height": self.height, "alt": self.text}}
-
-    def __repr__(self) -> str:
-        return self.text
-
-
-def styled(draw: Callable) -> Callable:
-    """Draw under the course's style, whatever the reader's own settings are, and leave those alone."""
-
-    @functools.wraps(draw)
-    def wrapper(*args, **kwargs):
-        with matplotlib.style.context(["default", STYLE]):
-            return draw(*args, **kwargs)
-
-    return wrapper
 
 
 def show_image(axes: Axes, pixels) -> AxesImage:
@@ -80,13 +19,6 @@ def show_image(axes: Axes, pixels) -> AxesImage:
     axes.set_yticks([])
     axes.spines[:].set_visible(False)
     return axes.imshow(pixels, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
-
-
-def _percent(p: float) -> str:
-    """One decimal, or one digit where there would be none: 7.2 %, 0.003 %."""
-    return (
-        f"{100 * p:.1f} %" if p >= 0.0005 else f"{100 * p:.{max(0, -math.floor(math.log10(100 * p)))}f} %" if p > 0 else "0 %"
-    )
 
 
 @styled
@@ -103,10 +35,10 @@ def opinions(pixels, probabilities, classes: Sequence[str], captions: Sequence[s
         axes, values = grid[1, i], [float(probabilities[i][k]) for k in best]
         axes.barh(range(top), values, color=COLOURS["teacher"], height=0.25, align="edge")
         for row, (k, value) in enumerate(zip(best, values, strict=True)):
-            axes.text(0, row - 0.08, f"{classes[k]} {_percent(value)}", va="bottom", fontsize=10)
+            axes.text(0, row - 0.08, f"{classes[k]} {percent(value)}", va="bottom", fontsize=10)
         axes.set(xlim=(0, 1), ylim=(top - 0.5, -0.75), xticks=[], yticks=[])
         axes.spines[["bottom", "left"]].set_visible(False)
-        named = ", ".join(f"{classes[k]} {_percent(value)}" for k, value in zip(best, values, strict=True))
+        named = ", ".join(f"{classes[k]} {percent(value)}" for k, value in zip(best, values, strict=True))
         lines.append(f"{captions[i]}: {named}" if captions else named)
     return Picture(figure, "\n".join(lines))
 
@@ -135,10 +67,10 @@ def opinion_live(pixels, probabilities, classes: Sequence[str], labels) -> tuple
             right.set_xlabel(f"teacher's probability at T = 1 ({scale} scale)")
         for bar, number, p in zip(bars, numbers, row, strict=True):
             bar.set_width(p)
-            number.set_text(f" {_percent(p)}")
+            number.set_text(f" {percent(p)}")
             number.set_x(max(p, limits[scale][0]))
         ranked = sorted(zip(row, classes, strict=True), reverse=True)
-        return f"label {name}; teacher: " + ", ".join(f"{c} {_percent(p)}" for p, c in ranked[:3])
+        return f"label {name}; teacher: " + ", ".join(f"{c} {percent(p)}" for p, c in ranked[:3])
 
     return figure, update
 
@@ -182,39 +114,6 @@ def likeness(matrix, classes: Sequence[str]) -> Picture:
     axes.set(xlabel="probability given to", ylabel="the teacher sees")
     figure.colorbar(shown, ax=axes, format=PercentFormatter(1, 0), shrink=0.8).outline.set_visible(False)
     return Picture(figure, "Nearest class by mean soft probability. " + "; ".join(lines))
-
-
-@styled
-def runs(groups: dict[str, Sequence[float]], ylabel: str, colours: dict[str, str], paired: bool = False) -> Picture:
-    """Every run as a point, with the mean and its 95 % interval beside it; pairs (same seed) are joined by a line.
-
-    groups: name -> values in percent; colours: name -> a key of COLOURS.
-    """
-    figure = Figure(figsize=(1.9 * len(groups) + 2.6, 3.8), layout="constrained")
-    axes, lines = figure.subplots(), []
-    if paired:
-        for values in zip(*groups.values(), strict=True):
-            axes.plot(range(len(groups)), values, color="#C8C8C8", linewidth=1, zorder=1)
-    for i, (name, values) in enumerate(groups.items()):
-        interval, key = mean_interval(values), colours[name]
-        axes.scatter([i] * len(values), values, color=COLOURS[key], marker=MARKERS[key], s=34, alpha=0.75, zorder=2)
-        axes.errorbar(
-            i + 0.18,
-            interval.mean,
-            interval.half_width,
-            fmt=MARKERS[key],
-            color=COLOURS[key],
-            markersize=9,
-            capsize=5,
-            zorder=3,
-        )
-        axes.text(i + 0.27, interval.mean, str(interval), va="center", bbox=BEHIND)
-        lines.append(f"{name}: {interval} (n = {len(values)})")
-    axes.set_xticks(range(len(groups)), groups)
-    axes.set(xlim=(-0.4, len(groups) - 0.15), ylabel=ylabel)
-    axes.grid(axis="y")
-    axes.set_axisbelow(True)
-    return Picture(figure, f"{ylabel}, mean and 95 % interval. " + "; ".join(lines))
 
 
 @styled
