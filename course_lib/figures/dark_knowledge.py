@@ -142,7 +142,10 @@ def bias_live(logits, labels, missing: int, name: str, biases: Sequence[float]) 
     ]
     numbers = [axes.text(0, 0, "", fontsize=12, fontweight="bold") for _ in points]
     axes.set(
-        xlabel=f"added to the logit of {name}", ylabel="test images (%)", ylim=(0, 104), xlim=(min(biases), max(biases) * 1.12)
+        xlabel=f"added to the logit of {name}",
+        ylabel="test images (%)",
+        ylim=(max(0, 10 * int(min(map(min, curves)) / 10) - 20), 104),
+        xlim=(min(biases), max(biases) * 1.12),
     )
     axes.grid(axis="y")
     axes.legend(loc="lower right", frameon=True, framealpha=1, edgecolor="none")
