@@ -311,6 +311,18 @@ def test_float32_at_high_temperature_where_the_textbook_loses_its_digits():
     assert soft_target_loss(z, v, T).item() == pytest.approx(true, rel=1e-6)
 
 
+@pytest.mark.parametrize("T", [0.05, 1, 1000])
+@pytest.mark.parametrize("divergence", DIVERGENCES)
+def test_large_logits_that_nearly_agree_keep_their_digits(T, divergence):
+    noise, nearby = random_logits(shape=(8, 10), scale=0.01 * T**0.5, dtype=torch.float32)
+    v = 1900 + nearby
+    z = v + noise
+    loss, gradient = value_and_gradient(soft_target_loss, z, v, T, divergence=divergence)
+    expected, its_gradient = value_and_gradient(soft_target_loss, z.double(), v.double(), T, divergence=divergence)
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-4, abs=1e-7)
+    torch.testing.assert_close(gradient.double(), its_gradient, rtol=1e-4, atol=1e-4 * its_gradient.abs().max().item())
+
+
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("T", [0.05, 1, 1000])
 @pytest.mark.parametrize("divergence", DIVERGENCES)
