@@ -193,10 +193,11 @@ def test_the_teacher_does_not_run_when_its_logits_are_there():
     fit(network(2), data, Distillation(teacher), epochs=1)
 
 
-def test_the_teacher_is_moved_to_the_students_device():
+def test_the_teacher_is_moved_to_the_students_device_and_records_no_graph():
     teacher = network(1).to("meta")
     moved = Distillation(network(1).to("cpu"))
     assert moved.teacher_logits(torch.zeros(2, 4)).device.type == "cpu"
+    assert not moved.teacher_logits(torch.zeros(2, 4)).requires_grad
     objective = Distillation(teacher)
     with pytest.raises(NotImplementedError):  # a meta tensor cannot be moved to the CPU: it was tried
         objective.teacher_logits(torch.zeros(2, 4))
@@ -250,15 +251,15 @@ def test_the_global_random_state_is_left_as_it_was():
 
 def test_objectives_with_the_same_seed_meet_the_same_batches():
     class Watched(nn.Module):
-        def __init__(self):
+        def __init__(self, dropout):
             super().__init__()
-            self.inner, self.seen = network(2, dropout=0.3), []
+            self.inner, self.seen = network(2, dropout=dropout), []
 
         def forward(self, x):
             self.seen.append(x.clone())
             return self.inner(x)
 
-    one, other = Watched(), Watched()
+    one, other = Watched(dropout=0.0), Watched(dropout=0.3)  # one draws random numbers at every step, the other none
     fit(one, points(), HardLabels(), epochs=2, batch_size=16)
     fit(other, points(), Distillation(network(1, dropout=0.5)), epochs=2, batch_size=16)
     assert all(torch.equal(a, b) for a, b in zip(one.seen, other.seen, strict=True))
