@@ -13,6 +13,8 @@ else:
     import tomli as tomllib
 
 ROOT = Path(__file__).parents[1]
+LIVE = [module.stem for module in (ROOT / "course_lib" / "live").glob("*.py")]
+KNOWS_DISTILLATION = ("losses", "schedules", "loops", "history", "data", "models", "metrics", "figures", "assets")
 FIGURES = [module.stem for module in (ROOT / "course_lib" / "figures").glob("*.py")]
 MODULES = sorted((ROOT / "course_lib").rglob("*.py"))
 
@@ -54,7 +56,7 @@ def test_imports_point_one_way(module):
     forbidden = {
         "losses": ("course_lib", "numpy", "torchvision", "matplotlib", "ipywidgets"),
         "schedules": ("course_lib", "torch", "numpy"),
-        "live": ("course_lib", "torch", "matplotlib.pyplot"),
+        **dict.fromkeys(LIVE, ("torch", "matplotlib.pyplot", *(f"course_lib.{name}" for name in KNOWS_DISTILLATION))),
         **dict.fromkeys(FIGURES, ("course_lib.loops", "matplotlib.pyplot")),
     }.get(module.stem, ())
     assert not [name for name in found if any(name == bad or name.startswith(bad + ".") for bad in forbidden)]

@@ -1,0 +1,200 @@
+"""Draws a figure again and again, as little of it as will do, and encodes it as PNG."""
+
+import math
+import struct
+import zlib
+from collections.abc import Iterator
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.offsetbox import AnnotationBbox
+from matplotlib.patches import ConnectionPatch
+from matplotlib.text import Annotation
+from matplotlib.transforms import Bbox, BboxTransformFrom
+from PIL import Image
+
+PIXEL_RATIO = 2  # pixels drawn for each CSS pixel: sharp on high-density screens
+
+
+class Painter:
+    """Draws a figure again and again: in full where it must, else only the artists that move, over a kept background.
+
+    matplotlib marks an artist that was changed as stale, and its axes and figure with it, unless the artist is animated.
+    So with all moving artists animated, a figure that is not stale is one in which nothing else has changed.
+    """
+
+    def __init__(self, figure: Figure):
+        self.figure, self.canvas = figure, FigureCanvasAgg(figure)
+        self.canvas._set_device_pixel_ratio(PIXEL_RATIO)  # not figure.dpi *= 2: this stays right for a figure used twice
+        self.moving: set[Artist] = set()
+        self.over: list[Artist] = []  # what is drawn over the background: all that moves, and what lies above it
+        self.placing: list = []  # of each artist in `over`, what the choice of `over` depends on
+        self.kept: dict[Artist, tuple] = {}  # of what lies above: where, and the pixels there before and after its turn
+        mapped = figure.findobj(lambda artist: isinstance(artist, ScalarMappable))
+        self.arrays = {artist: artist.get_array() for artist in mapped}  # what artists with a colour map were drawn from
+        self.background = None
+        self.full_draws = 0
+        for artist in figure.findobj():
+            artist.set_animated(False)
+            artist.stale = False  # from here on stale means: touched by update
+
+    @property
+    def css_size(self) -> tuple[int, int]:
+        """(width, height) on the page, in CSS pixels."""
+        return tuple(round(side / PIXEL_RATIO) for side in self.figure.bbox.size)
+
+    def png(self) -> bytes:
+        """The figure as it now stands, as a PNG file; to the pixel what `canvas.draw()` would make of it."""
+        self.draw()
+        return _encode(self.canvas.buffer_rgba())
+
+    def draw(self) -> None:
+        """Bring the canvas up to date."""
+        for axes in self.figure.axes:
+            axes.viewLim  # noqa: B018 - a pending autoscale happens when the limits are read, and marks the axes as stale
+        for artist, array in self.arrays.items():
+            if artist.get_array() is not array:  # set_array marks nothing
+                artist.stale, self.arrays[artist] = True, artist.get_array()
+        if self.figure.stale or not self._can_blit() or not self.moving:
+            self._draw_in_full()
+            return
+        if self.background is None:
+            self._keep_background()
+        else:
+            self.canvas.restore_region(self.background)
+        renderer = self.canvas.get_renderer()
+        canvas = np.asarray(renderer.buffer_rgba())
+        for artist in self.over:
+            place, before, after = self.kept.get(artist, (None, None, None))
+            if place is not None and np.array_equal(canvas[place], before):
+                self.canvas.restore_region(after)  # nothing has moved beneath it: a legend takes longer than all else to draw
+            else:
+                artist.draw(renderer)
+        self.figure.stale = False  # an axis among them marks it when it lays out its ticks
+
+    def _can_blit(self) -> bool:
+        # Others (polar, 3-D) have a drawing order of their own.
+        if self.figure.subfigs or any(type(axes) is not Axes for axes in self.figure.axes):
+            return False
+        return not any(artist.stale for artist in self.over if artist not in self.moving) and self.placing == [
+            _placing(artist) for artist in self.over
+        ]
+
+    def _draw_in_full(self) -> None:
+        touched = {artist for artist, may_move in _in_order(self.figure) if may_move and artist.stale}
+        for artist in (*self.over, *self.moving):
+            artist.set_animated(False)
+        self.canvas.draw()
+        self.figure.set_layout_engine("none")  # laid out once: a figure that shifts about under a slider can't be read
+        self.full_draws += 1
+        self.over, self.placing, self.kept, self.background = [], [], {}, None
+        present = {artist for artist, may_move in _in_order(self.figure) if may_move}
+        # These always move: the points that they name are plain attributes, and setting them marks nothing.
+        notes = {artist for artist in present if isinstance(artist, (Annotation, AnnotationBbox, ConnectionPatch))}
+        self.moving = present & (self.moving | touched | notes)
+        self.arrays = {artist: artist.get_array() for artist in present if isinstance(artist, ScalarMappable)}
+        for axes in self.figure.axes:
+            _fix_legend(axes.get_legend())
+        for artist in self.moving:
+            artist.set_animated(True)
+        self.figure.stale = False
+
+    def _keep_background(self) -> None:
+        """Choose what is drawn over the background, and draw the background: everything else."""
+        renderer = self.canvas.get_renderer()
+        canvas = np.asarray(renderer.buffer_rgba())
+        painted, marks = np.zeros(canvas.shape[:2], bool), {}
+        for artist, _ in _in_order(self.figure):
+            if artist in self.moving:
+                self.over.append(artist)
+                painted[_reach(artist, *painted.shape)] = True
+            elif self.over:
+                # Drawn alone on nothing, it shows its own pixels: if one may be painted before it, its turn is later too.
+                renderer.clear()
+                artist.draw(renderer)
+                own = canvas[..., 3] > 0
+                if (own & painted).any():
+                    self.over.append(artist)
+                    painted |= own
+                    marks[artist] = own
+        for artist in self.over:
+            artist.set_animated(True)
+        self.placing = [_placing(artist) for artist in self.over]
+        self.canvas.draw()
+        self.full_draws += 1
+        self.background = self.canvas.copy_from_bbox(self.figure.bbox)
+        for artist, own in marks.items():
+            rows, columns = (np.flatnonzero(own.any(axis)) for axis in (1, 0))
+            place = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+            box = Bbox([[columns[0], len(own) - rows[-1] - 1], [columns[-1] + 1, len(own) - rows[0]]])
+            before = canvas[place].copy()
+            artist.draw(renderer)
+            self.kept[artist] = place, before, self.canvas.copy_from_bbox(box)
+        self.canvas.restore_region(self.background)
+
+
+def _in_order(parent: Figure | Axes) -> Iterator[tuple[Artist, bool]]:
+    """The artists that `parent` draws, in its order, those of its axes in their place; and whether each may move.
+
+    Ticks, spines, titles and legends may not: other things are placed by them, and they by others.
+    """
+    hidden = set()
+    if isinstance(parent, Axes):
+        movable = {*parent.lines, *parent.patches, *parent.texts, *parent.collections, *parent.images, *parent.artists}
+        if not (parent.axison and parent.get_frame_on()):
+            hidden |= {parent.patch, *parent.spines.values()}
+        if not parent.axison:
+            hidden |= {parent.xaxis, parent.yaxis}
+    else:
+        movable = {*parent.lines, *parent.patches, *parent.texts, *parent.images, *parent.artists}
+    others = [child for child in parent.get_children() if child is not parent.patch]
+    for child in (parent.patch, *sorted(others, key=lambda child: child.get_zorder())):
+        if child in hidden:
+            continue
+        if isinstance(child, Axes):
+            if child.get_visible():
+                yield from _in_order(child)
+        else:
+            yield child, child in movable
+
+
+def _reach(artist: Artist, height: int, width: int) -> tuple[slice, slice]:
+    """The rows and columns of the canvas in which the artist may paint: its clip box as Agg rounds it, or everything."""
+    unbound = isinstance(artist, (Annotation, AnnotationBbox))  # with parts that have clip boxes of their own
+    if unbound or not artist.get_clip_on() or artist.clipbox is None or artist.get_agg_filter():
+        return slice(None), slice(None)
+    left, bottom, right, top = artist.clipbox.extents
+    more = 1 if isinstance(artist, Line2D) else 0  # markers are clipped by a box that includes its last row and column
+    edges = [math.floor(height - top + 0.5), math.floor(height - bottom + 0.5) + more]
+    sides = [math.floor(left + 0.5), math.floor(right + 0.5) + more]
+    return tuple(slice(max(0, first), max(0, last)) for first, last in (edges, sides))
+
+
+def _placing(artist: Artist) -> tuple:
+    box = artist.clipbox
+    return artist.get_zorder(), artist.get_clip_on(), None if box is None else box.extents.tolist(), artist.get_agg_filter()
+
+
+def _fix_legend(legend) -> None:
+    """Keep a legend at the "best" place that was found for it: else it would look for another one at every frame."""
+    if legend is not None and legend._loc == 0 and legend.get_visible():
+        box = legend.get_window_extent()
+        legend.set_loc(tuple(BboxTransformFrom(legend.get_bbox_to_anchor()).transform(box.p0)))
+
+
+def _encode(rgba: memoryview) -> bytes:
+    """(height, width, 4) bytes -> a PNG file without alpha. Pillow's writer tries five filters a row, at twice the time."""
+    height, width = rgba.shape[:2]
+    rows = np.zeros((height, 1 + 3 * width), np.uint8)  # each row starts with 0: no filter
+    rgb = Image.frombuffer("RGBA", (width, height), rgba, "raw", "RGBA", 0, 1).tobytes("raw", "RGB")
+    rows[:, 1:] = np.frombuffer(rgb, np.uint8).reshape(height, -1)
+    header = struct.pack(">2I5B", width, height, 8, 2, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows, 1)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
+    )
