@@ -34,9 +34,7 @@ class _Decay:
 
     def __call__(self, progress: float) -> float:
         _check_progress(progress)
-        # The ends are returned, not computed: a run must end at the very T that its schedule names.
-        if progress in (0, 1):
-            return float(self.end if progress else self.start)
+        # Every _between is exact at 0 and at 1: one of its two terms is then the end itself, the other 0 or a factor of 1.
         low, high = sorted((float(self.start), float(self.end)))
         return min(max(self._between(float(progress)), low), high)
 
