@@ -1,0 +1,73 @@
+"""The notebooks with the versions that Colab ships, each run twice in one kernel.
+
+The old versions are laid over the environment of the tests: what they do not bring, torch above all, is used as it is.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from jupyter_client import KernelManager
+from nbclient import NotebookClient
+
+NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
+PINS = {"ipywidgets": "7.7.1", "ipython": "7.34.0", "ipykernel": "6.17.1", "matplotlib": "3.10.0", "numpy": "2.1.3"}
+THEIR_OWN = ["backcall", "decorator", "ipython_genutils", "nest_asyncio", "pickleshare"]  # which newer ones do without
+
+REPORT = """
+import gc, json, sys
+import IPython, ipykernel, ipywidgets, matplotlib, numpy
+from course_lib.live import LiveFigure
+gc.collect()
+print(json.dumps({
+    "versions": {module.__name__.lower(): module.__version__ for module in (IPython, ipykernel, ipywidgets, matplotlib, numpy)},
+    "pyplot figures": len(sys.modules["matplotlib.pyplot"].get_fignums()) if "matplotlib.pyplot" in sys.modules else 0,
+    "live figures": sum(isinstance(thing, LiveFigure) for thing in gc.get_objects()),
+    "widgets": len(ipywidgets.Widget.widgets),
+}))
+"""
+
+
+@pytest.fixture(scope="module")
+def old_versions(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("old_versions")
+    wanted = [*(f"{name}=={version}" for name, version in PINS.items()), *THEIR_OWN]
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", folder, *wanted]
+    if subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("the versions of Colab cannot be installed: no package index within reach")
+    return folder
+
+
+def outputs(notebook) -> list:
+    """What the cells said, in words: text of streams and text equivalents of pictures."""
+    return [
+        output.get("text") or output.get("data", {}).get("text/plain")
+        for cell in notebook.cells
+        for output in cell.get("outputs", ())
+    ]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_runs_twice_with_colabs_versions_to_the_same_numbers_and_without_a_leak(path, old_versions, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(old_versions))
+    notebook = nbformat.read(path, as_version=4)
+    cells = len(notebook.cells)
+    report = nbformat.v4.new_code_cell(REPORT)
+    twice = [*notebook.cells, report, *notebook.cells, report]
+    notebook.cells = [nbformat.from_dict(json.loads(json.dumps(cell))) for cell in twice]
+    for number, cell in enumerate(notebook.cells):
+        cell.id = f"cell-{number}"
+    manager = KernelManager(kernel_name="python3")
+    manager.kernel_spec.argv[0] = sys.executable
+    NotebookClient(notebook, km=manager, timeout=600, resources={"metadata": {"path": path.parent}}).execute()
+
+    first, second = notebook.cells[: cells + 1], notebook.cells[cells + 1 :]
+    reports = [json.loads(part[-1].outputs[0].text) for part in (first, second)]
+    assert reports[0]["versions"] == PINS
+    assert reports[0] == reports[1]
+    assert reports[0]["pyplot figures"] == 0
+    assert reports[0]["live figures"] >= 1
+    assert outputs(nbformat.v4.new_notebook(cells=first[:-1])) == outputs(nbformat.v4.new_notebook(cells=second[:-1]))
