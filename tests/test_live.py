@@ -754,3 +754,31 @@ def test_lock_is_held_while_drawing():
     with live.running(lambda: None) as on_step:
         on_step()
     assert entered == [True] * 3
+
+
+def test_an_axis_label_that_changes_is_drawn_again():
+    figure = Figure(figsize=(3, 2))
+    axes = figure.subplots()
+    (line,) = axes.plot([0, 1], [0, 1])
+    label = axes.set_xlabel("one")
+
+    def update(n=1):
+        line.set_ydata([0, n / 9])
+        label.set_text("one" if n < 5 else "another")
+
+    live = LiveFigure(figure, update, n=(1, 9))
+    before = live.png()
+    live.set(n=2)
+    live.set(n=8)
+    live.set(n=1)
+    assert live.png() == before
+    label.set_text("another")
+    live.set(n=9)
+    live.set(n=1)
+    assert live.png() == before
+    figure_anew = Figure(figsize=(3, 2))
+    axes_anew = figure_anew.subplots()
+    axes_anew.plot([0, 1], [0, 8 / 9])
+    axes_anew.set(xlabel="another", ylim=axes.get_ylim(), xlim=axes.get_xlim())
+    live.set(n=8)
+    assert live.png() == LiveFigure(figure_anew, lambda: None).png()

@@ -38,6 +38,7 @@ class Painter:
         mapped = figure.findobj(lambda artist: isinstance(artist, ScalarMappable))
         self.arrays = {artist: artist.get_array() for artist in mapped}  # what artists with a colour map were drawn from
         self.background = None
+        self.labels = _axis_labels(figure)
         self.full_draws = 0
         for artist in figure.findobj():
             artist.set_animated(False)
@@ -60,6 +61,8 @@ class Painter:
         for artist, array in self.arrays.items():
             if artist.get_array() is not array:  # set_array marks nothing
                 artist.stale, self.arrays[artist] = True, artist.get_array()
+        if self.labels != (labels := _axis_labels(self.figure)):
+            self.figure.stale, self.labels = True, labels
         if self.figure.stale or not self._can_blit() or not self.moving:
             self._draw_in_full()
             return
@@ -136,6 +139,12 @@ class Painter:
             artist.draw(renderer)
             self.kept[artist] = place, before, self.canvas.copy_from_bbox(box)
         self.canvas.restore_region(self.background)
+
+
+def _axis_labels(figure: Figure) -> list[tuple]:
+    """What the axis labels say and how. They do not tell their axes when they are changed, as everything else does."""
+    labels = [axis.label for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)]
+    return [(label.get_text(), label.get_color(), label.get_fontsize(), label.get_visible()) for label in labels]
 
 
 def _in_order(parent: Figure | Axes) -> Iterator[tuple[Artist, bool]]:
