@@ -91,7 +91,7 @@ def test_the_live_opinion_shows_the_picture_that_was_chosen():
         assert [bar.get_width() for bar in bars] == pytest.approx(P[picture].tolist())
         assert figure.axes[1].get_xscale() == scale
         best = CLASSES[int(P[picture].argmax())]
-        assert text.startswith(f"label {CLASSES[picture]}; teacher: {best} {100 * P[picture].max():.1f} %")
+        assert text.startswith(f"label {CLASSES[picture]}; teacher, on a {scale} scale: {best} {100 * P[picture].max():.1f} %")
 
 
 def test_the_live_bias_counts_again_what_the_bias_changes():

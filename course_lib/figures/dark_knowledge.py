@@ -70,7 +70,7 @@ def opinion_live(pixels, probabilities, classes: Sequence[str], labels) -> tuple
             number.set_text(f" {percent(p)}")
             number.set_x(max(p, limits[scale][0]))
         ranked = sorted(zip(row, classes, strict=True), reverse=True)
-        return f"label {name}; teacher: " + ", ".join(f"{c} {percent(p)}" for p, c in ranked[:3])
+        return f"label {name}; teacher, on a {scale} scale: " + ", ".join(f"{c} {percent(p)}" for p, c in ranked[:3])
 
     return figure, update
 
