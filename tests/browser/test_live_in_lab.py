@@ -62,14 +62,14 @@ axes.set(xlim=(0, 3000), ylim=(0, 2))
 losses = []
 
 def draw():
-    curve.set_data(range(len(losses)), losses)
+    curve.set_data([0, 3000], [0, len(losses) % 1000 / 500])  # never still, however fast the machine and low the loss
     return f"step {len(losses)}"
 
 training = LiveFigure(axes.figure, draw)
 display(training)
 start, stopped = time.perf_counter(), False
 with training.running(draw) as on_step:
-    while not stopped and time.perf_counter() - start < 120:
+    while not stopped and time.perf_counter() - start < 60:
         loss = (model(torch.randn(64, 50)) - 1).square().mean()
         loss.backward(); optimizer.step(); optimizer.zero_grad()
         losses.append(float(loss))
@@ -179,7 +179,7 @@ def test_stop_ends_long_work(lab, chromium):
         _, training = page.figures(2)
         time.sleep(3)
         source = training.source()
-        training.wait_for_change(source, timeout=60)  # it grows while the cell runs
+        training.wait_for_change(source, timeout=20)  # it grows while the cell runs
         training.box.get_by_role("button", name="Stop").click()
         page.page.get_by_text("later", exact=True).last.wait_for()
         assert page.output(1).split("\n")[0] == "True True True"  # stopped, model usable, last state shown
