@@ -47,7 +47,7 @@ def mass_live(pixels, logits: Tensor, classes: Sequence[str], labels, lowest: fl
     bars = _ranked_bars(middle, num_classes)
     names = [middle.text(-0.03, k, "", ha="right", va="center", fontsize=11, clip_on=True) for k in range(num_classes)]
     numbers = [middle.text(0, k, "", va="center", fontsize=11, clip_on=True) for k in range(num_classes)]
-    middle.set(xlim=(-0.64, 1.3), xticks=[0, 0.5, 1], yticks=[], xlabel="probability $p_i$ at $T$")
+    middle.set(xlim=(-0.8, 1.65), xticks=[0, 0.5, 1], yticks=[], xlabel="probability $p_i$ at $T$")
 
     styles = [("teacher", "-", "s"), ("highlight", "--", "o"), ("quiet", ":", "v")]
     curves = [upper.plot(temperatures, parts[0, :, j], line, color=COLOURS[key])[0] for j, (key, line, _) in enumerate(styles)]
