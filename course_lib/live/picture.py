@@ -1,8 +1,6 @@
-"""Draws a figure again and again, as little of it as will do, and encodes it as PNG."""
+"""Draws a figure again and again, and as little of it as will do."""
 
 import math
-import struct
-import zlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -16,7 +14,8 @@ from matplotlib.offsetbox import AnnotationBbox
 from matplotlib.patches import ConnectionPatch
 from matplotlib.text import Annotation
 from matplotlib.transforms import Bbox, BboxTransformFrom
-from PIL import Image
+
+from course_lib.live.png import PngWriter
 
 PIXEL_RATIO = 2  # pixels drawn for each CSS pixel: sharp on high-density screens
 
@@ -39,7 +38,7 @@ class Painter:
         self.arrays = {artist: artist.get_array() for artist in mapped}  # what artists with a colour map were drawn from
         self.background = None
         self.labels = _axis_labels(figure)
-        self.full_draws = 0
+        self.full_draws, self.encode = 0, PngWriter()
         for artist in figure.findobj():
             artist.set_animated(False)
             artist.stale = False  # from here on stale means: touched by update
@@ -52,7 +51,7 @@ class Painter:
     def png(self) -> bytes:
         """The figure as it now stands, as a PNG file; to the pixel what `canvas.draw()` would make of it."""
         self.draw()
-        return _encode(self.canvas.buffer_rgba())
+        return self.encode(self.canvas.buffer_rgba())
 
     def draw(self) -> None:
         """Bring the canvas up to date."""
@@ -194,16 +193,3 @@ def _fix_legend(legend) -> None:
     if legend is not None and legend._loc == 0 and legend.get_visible():
         box = legend.get_window_extent()
         legend.set_loc(tuple(BboxTransformFrom(legend.get_bbox_to_anchor()).transform(box.p0)))
-
-
-def _encode(rgba: memoryview) -> bytes:
-    """(height, width, 4) bytes -> a PNG file without alpha. Pillow's writer tries five filters a row, at twice the time."""
-    height, width = rgba.shape[:2]
-    rows = np.zeros((height, 1 + 3 * width), np.uint8)  # each row starts with 0: no filter
-    rgb = Image.frombuffer("RGBA", (width, height), rgba, "raw", "RGBA", 0, 1).tobytes("raw", "RGB")
-    rows[:, 1:] = np.frombuffer(rgb, np.uint8).reshape(height, -1)
-    header = struct.pack(">2I5B", width, height, 8, 2, 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows, 1)), (b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
-    )

@@ -1,34 +1,145 @@
-"""What a live frame costs beside the same figure rebuilt in an `interact` callback: in the kernel, and in JupyterLab.
+"""What a live frame costs beside the same figure rebuilt in an `interact` callback: every live figure of the course, measured
+in the kernel, and one of them in JupyterLab.
 
-    python tests/benchmarks/bench_live.py [--no-browser]
+    python tests/benchmarks/bench_live.py [--no-browser] [NOTEBOOK ...]
 
 Both sides take turns in one run, and medians are compared: on a busy machine the ratios hold, the milliseconds do not.
 """
 
 import argparse
+import functools
+import importlib
 import io
+import pkgutil
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 import nbformat
 import numpy as np
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "browser"))
 
-from lab import Lab, browser, why_not
+from lab import REPOSITORY, Lab, browser, why_not
 
+import course_lib.figures
+import course_lib.live
 from course_lib.live import LiveFigure
 
-X = np.linspace(-3, 3, 200)
-CLOUD = np.random.default_rng(0).normal(size=(500, 2))
-GRID = np.stack(np.meshgrid(np.linspace(-3, 3, 100), np.linspace(-3, 3, 100)))
+PLACES = 9  # of each control, from one end to the other
+
+
+class Recorded(LiveFigure):
+    """A live figure that remembers itself."""
+
+    made: list["Recorded"] = []  # noqa: RUF012 - of the class, not of one figure
+
+    def __init__(self, *args, **controls):
+        super().__init__(*args, **controls)
+        self.made.append(self)
+
+
+def remember_makers() -> dict[Figure, Callable]:
+    """Wrap every function of the course's figures that makes a live one; gives figure -> how to make it anew."""
+    makers = {}
+
+    def remembering(make: Callable) -> Callable:
+        @functools.wraps(make)
+        def wrapper(*args, **kwargs):
+            # What an update works out, such as a student trained at this T, costs the same either way: it is kept.
+            args = [functools.cache(each) if callable(each) and hasattr(each, "__code__") else each for each in args]
+            figure, update = make(*args, **kwargs)
+            makers[figure] = partial(make, *args, **kwargs)
+            return figure, update
+
+        return wrapper
+
+    for found in pkgutil.iter_modules(course_lib.figures.__path__, "course_lib.figures."):
+        module = importlib.import_module(found.name)
+        for name in [name for name in vars(module) if name.endswith("_live")]:
+            setattr(module, name, remembering(getattr(module, name)))
+    return makers
+
+
+def live_figures(paths: list[Path]) -> Iterator[tuple[str, LiveFigure, Callable]]:
+    """(name, live figure, how to make its figure anew) of each live figure in the notebooks, which are run for it."""
+    makers = remember_makers()
+    course_lib.live.LiveFigure = Recorded
+    for path in paths:
+        Recorded.made.clear()
+        shell = InteractiveShell()
+        for cell in nbformat.read(path, as_version=4).cells:
+            if cell.cell_type == "code":
+                with capture_output():
+                    result = shell.run_cell(cell.source)
+                result.raise_error()
+        for live in Recorded.made:
+            if live.figure in makers and live.controls:
+                yield f"{path.name[:2]} {makers[live.figure].func.__name__}", live, makers[live.figure]
+
+
+def moves(live: LiveFigure) -> Iterator[dict]:
+    """Each control moved through its range, the others left where they are."""
+    for name, control in live.controls.items():
+        if control.has_trait("options"):
+            values = [value for _, value in control._options_full]
+        elif control.has_trait("min"):
+            ends = (
+                (control.base**control.min, control.base**control.max)
+                if control.has_trait("base")
+                else (control.min, control.max)
+            )
+            space = np.geomspace if control.has_trait("base") else np.linspace
+            values = [type(control.value)(value) for value in space(*ends, PLACES)]
+        else:
+            values = [not control.value, control.value]
+        yield from ({name: value} for value in values)
+
+
+def rebuilt(make: Callable, values: dict, pixel_ratio: int) -> bytes:
+    """What a callback under `interact` does for a frame, and the inline backend after it: everything anew."""
+    figure, update = make()
+    update(**values)
+    FigureCanvasAgg(figure)
+    file = io.BytesIO()
+    figure.canvas.print_figure(file, format="png", bbox_inches="tight", dpi=pixel_ratio * figure.dpi)
+    return file.getvalue()
+
+
+def seconds(work: Callable) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def in_the_kernel(paths: list[Path]) -> None:
+    print("Milliseconds a frame, medians. The same pixels: twice as many each way as interact draws unless told otherwise.\n")
+    print(f"{'':24}{'live':>7}{'rebuilt, same pixels':>22}{'ratio':>7}{'rebuilt, a quarter':>20}{'ratio':>7}{'kB':>6}")
+    for name, live, make in live_figures(paths):
+        times = []
+        for move in moves(live):
+            before = live.values
+            live.set(**move)  # once unmeasured: what is worked out on a first visit is then there for both sides
+            after = live.values
+            if after == before:
+                continue
+            live.set(**before)
+            sides = [partial(live.set, **move), *(partial(rebuilt, make, after, ratio) for ratio in (2, 1))]
+            times.append([seconds(side) for side in sides])
+        moved, sharp, plain = (1000 * statistics.median(side) for side in zip(*times, strict=True))
+        costs = f"{moved:7.1f}{sharp:22.1f}{sharp / moved:7.1f}{plain:20.1f}{plain / moved:7.1f}"
+        print(f"{name:24}{costs}{len(live.png()) / 1e3:6.0f}", flush=True)
+
+
+# ---- in the browser ----
 
 
 def bars(figure: Figure) -> Callable:
@@ -45,73 +156,6 @@ def bars(figure: Figure) -> Callable:
             word.set(y=height, text=f"{height:.2f}")
 
     return update
-
-
-def curves(figure: Figure) -> Callable:
-    axes = figure.subplots()
-    axes.set(xlim=(-3, 3), ylim=(-2, 2), xlabel="z", ylabel="loss", title="Curves")
-    curves = [axes.plot(X, X, label=f"curve {number}")[0] for number in range(4)]
-    axes.legend(loc="upper left", ncols=4)
-
-    def update(T):
-        for number, curve in enumerate(curves):
-            curve.set_ydata(np.sin(X * T + number))
-
-    return update
-
-
-def points(figure: Figure) -> Callable:
-    axes = figure.subplots()
-    axes.set(xlim=(-5, 5), ylim=(-5, 5), title="Points")
-    points = axes.scatter(*CLOUD.T, c=CLOUD[:, 0])
-
-    def update(T):
-        points.set_offsets(CLOUD * T / 3)
-
-    return update
-
-
-def field(figure: Figure) -> Callable:
-    axes = figure.subplots()
-    axes.set(title="A decision map")
-    mesh = axes.pcolormesh(*GRID, GRID[0], vmin=0, vmax=1, cmap="cividis")  # moves in half the time of imshow
-    axes.scatter(*CLOUD[:50].T, c="white", edgecolors="black")
-    figure.colorbar(mesh)
-
-    def update(T):
-        mesh.set_array(1 / (1 + np.exp(-(GRID[0] + np.sin(GRID[1] * 2)) / T)))
-
-    return update
-
-
-def rebuilt(make: Callable, T: float, dpi: float) -> bytes:
-    """What a callback under `interact` does for a frame, and the inline backend after it: everything anew."""
-    figure = Figure(figsize=(6.4, 4), dpi=dpi)
-    FigureCanvasAgg(figure)
-    make(figure)(T)
-    file = io.BytesIO()
-    figure.canvas.print_figure(file, format="png", bbox_inches="tight", dpi=dpi)
-    return file.getvalue()
-
-
-def seconds(work: Callable) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
-
-
-def in_the_kernel(turns: int = 25) -> None:
-    print(f"{'a frame, ms':12}{'live':>8}{'rebuilt':>9}{'ratio':>7}{'same pixels':>13}{'ratio':>7}{'kB':>6}")
-    for make in (bars, curves, points, field):
-        figure = Figure(figsize=(6.4, 4))
-        live = LiveFigure(figure, make(figure), T=(0.5, 10.0, 0.1))
-        sides = live.set, partial(rebuilt, make, dpi=100), partial(rebuilt, make, dpi=200)
-        times = []
-        for T in np.linspace(1, 9, turns):
-            times.append([seconds(partial(side, T=float(T))) for side in sides])
-        moved, plain, sharp = (1000 * statistics.median(side) for side in zip(*times, strict=True))
-        numbers = f"{moved:8.1f}{plain:9.1f}{plain / moved:7.1f}{sharp:13.1f}{sharp / moved:7.1f}{len(live.png()) / 1e3:6.0f}"
-        print(f"{make.__name__:12}{numbers}")
 
 
 SETUP = """
@@ -196,8 +240,10 @@ def in_the_browser(turns: int = 20) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--no-browser", action="store_true")
-    in_the_kernel()
-    if not parser.parse_args().no_browser:
+    parser.add_argument("notebooks", nargs="*", type=Path)
+    arguments = parser.parse_args()
+    in_the_kernel(arguments.notebooks or sorted((REPOSITORY / "notebooks").glob("*.ipynb")))
+    if not arguments.no_browser:
         if why_not():
             print(f"not measured in a browser: {why_not()}")
         else:

@@ -1,0 +1,90 @@
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from course_lib.live import png
+from course_lib.live.png import PngWriter
+
+
+def pixels(height, width, seed=0):
+    """Rows that repeat, as in a picture of axes, and some that do not."""
+    draw = np.random.default_rng(seed)
+    picture = np.repeat(draw.integers(0, 256, (-(-height // 7), width, 4), dtype=np.uint8), 7, axis=0)[:height]
+    picture[height // 2] = draw.integers(0, 256, (width, 4))
+    return np.ascontiguousarray(picture)
+
+
+def read(file: bytes):
+    with Image.open(io.BytesIO(file)) as image:
+        image.verify()  # the checksums of the chunks
+    with Image.open(io.BytesIO(file)) as image:
+        assert image.mode == "RGB"
+        return np.asarray(image)
+
+
+def chunks(file: bytes) -> list[tuple[bytes, bytes]]:
+    """(kind, data) of each chunk of a PNG file, its checksum compared."""
+    found, place = [], 8
+    while place < len(file):
+        length, kind = struct.unpack(">I4s", file[place : place + 8])
+        data = file[place + 8 : place + 8 + length]
+        assert struct.unpack(">I", file[place + 8 + length : place + 12 + length])[0] == zlib.crc32(kind + data)
+        found.append((kind, data))
+        place += 12 + length
+    return found
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 50), (2, 3), (15, 9), (16, 9), (17, 9), (400, 300)])
+def test_what_goes_in_comes_out(height, width):
+    picture = pixels(height, width)
+    np.testing.assert_array_equal(read(PngWriter()(memoryview(picture))), picture[..., :3])
+
+
+def test_the_stream_is_whole_with_its_checksum():
+    # zlib raises where the Adler-32 at the end is wrong or the stream goes on; picture viewers forgive it.
+    picture = pixels(100, 40)
+    (header, _), *data, (end, _) = chunks(PngWriter()(memoryview(picture)))
+    assert (header, {kind for kind, _ in data}, end) == (b"IHDR", {b"IDAT"}, b"IEND")
+    stream = zlib.decompressobj()
+    assert len(stream.decompress(b"".join(part for _, part in data))) == 100 * (1 + 3 * 40)
+    assert stream.eof
+    assert not stream.unused_data
+
+
+@given(st.lists(st.tuples(st.integers(0, 99), st.integers(0, 39), st.integers(0, 255)), max_size=12))
+def test_a_later_frame_is_the_one_that_a_fresh_writer_gives(changes):
+    picture, writer = pixels(100, 40), PngWriter()
+    writer(memoryview(picture))
+    for row, column, value in changes:  # in place, as a canvas is drawn on
+        picture[row, column] = value
+        assert writer(memoryview(picture)) == PngWriter()(memoryview(picture))
+
+
+def test_a_frame_of_another_size():
+    writer = PngWriter()
+    for height, width in [(100, 40), (100, 41), (90, 41), (8, 41), (100, 40)]:
+        picture = pixels(height, width)
+        np.testing.assert_array_equal(read(writer(memoryview(picture))), picture[..., :3])
+
+
+def test_only_bands_that_changed_are_compressed_again(monkeypatch):
+    picture, writer, calls, compress = pixels(160, 40), PngWriter(), [], png._compressed
+    monkeypatch.setattr(png, "_compressed", lambda band: calls.append(len(band)) or compress(band))
+    writer(memoryview(picture))
+    assert len(calls) == png.BANDS
+    writer(memoryview(picture))
+    assert len(calls) == png.BANDS
+    picture[75, 3] ^= 1
+    writer(memoryview(picture))
+    assert len(calls) == png.BANDS + 1
+
+
+@given(st.binary(max_size=9000), st.binary(max_size=9000))
+def test_checksums_are_joined_as_zlib_would(first, second):
+    assert png._joined(zlib.adler32(first), zlib.adler32(second), len(second)) == zlib.adler32(first + second)
