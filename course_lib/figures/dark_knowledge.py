@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.ticker import PercentFormatter
 
-from course_lib.figures.style import BEHIND, COLOURS, Picture, percent, styled
+from course_lib.figures.style import BEHIND, COLOURS, Picture, beside, percent, styled
 
 SHADES = LinearSegmentedColormap.from_list("teacher", ["#FFFFFF", "#9CC9E3", COLOURS["teacher"], "#00304D"])
 
@@ -49,9 +49,10 @@ def opinion_live(pixels, probabilities, classes: Sequence[str], labels) -> tuple
     figure = Figure(figsize=(8.2, 3.9), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=[1, 1.9])
     image = show_image(left, pixels[0])
-    caption = left.set_xlabel("", fontsize=12)
+    caption = left.text(0.5, -0.04, "label", ha="center", va="top", transform=left.transAxes)
     bars = right.barh(range(len(classes)), [0] * len(classes), color=COLOURS["teacher"], height=0.7)
-    numbers = [right.text(0, k, "", va="center", fontsize=11) for k in range(len(classes))]
+    beside(left, caption, (0, -0.2, 1, 0))
+    numbers = [right.text(0, k, "", va="center", fontsize=11, clip_on=True) for k in range(len(classes))]
     right.set(yticks=range(len(classes)), yticklabels=classes, ylim=(len(classes) - 0.5, -0.5))
     right.spines["left"].set_visible(False)
     right.tick_params(left=False, labelsize=11)  # named, since update() draws new ticks outside of the style
@@ -140,7 +141,7 @@ def bias_live(logits, labels, missing: int, name: str, biases: Sequence[float]) 
         axes.plot([0], [0], marker, color=colour, markersize=10)[0]
         for marker, colour in (("^", COLOURS["distilled"]), ("o", COLOURS["quiet"]))
     ]
-    numbers = [axes.text(0, 0, "", fontsize=12, fontweight="bold") for _ in points]
+    numbers = [axes.text(0, 0, "", fontsize=12, fontweight="bold", clip_on=True) for _ in points]
     axes.set(
         xlabel=f"added to the logit of {name}",
         ylabel="test images (%)",

@@ -11,8 +11,11 @@ import math
 from collections.abc import Callable
 
 import matplotlib.style
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox, TransformedBbox
 
 COLOURS = {
     "teacher": "#0072B2",
@@ -30,7 +33,7 @@ STYLE = {
     "xtick.labelsize": 11, "ytick.labelsize": 11, "legend.fontsize": 11, "legend.frameon": False,
     "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": "#444444", "axes.titlelocation": "left",
     "xtick.color": "#222222", "ytick.color": "#222222", "lines.linewidth": 2, "lines.markersize": 7,
-    "axes.grid": False, "grid.color": "#DDDDDD", "hatch.linewidth": 0.6,
+    "axes.grid": False, "axes.axisbelow": True, "grid.color": "#DDDDDD", "hatch.linewidth": 0.6,
 }  # fmt: skip
 
 
@@ -65,6 +68,17 @@ def styled(draw: Callable) -> Callable:
             return draw(*args, **kwargs)
 
     return wrapper
+
+
+def beside(axes: Axes, text: Text, box: tuple[float, float, float, float]) -> Text:
+    """Keep a text that stands outside of the axes, and changes, inside `box`: (left, bottom, right, top) in axes coordinates.
+
+    A live figure then knows what it may paint over, and need not draw all that comes after it again.
+    """
+    left, bottom, right, top = box
+    text.set_clip_box(TransformedBbox(Bbox([[left, bottom], [right, top]]), axes.transAxes))
+    text.set_clip_on(True)
+    return text
 
 
 def percent(p: float) -> str:

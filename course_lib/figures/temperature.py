@@ -8,11 +8,12 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, NullLocator
 from torch import Tensor
 
 from course_lib.figures.dark_knowledge import SHADES, show_image
-from course_lib.figures.style import COLOURS, MARKERS, Picture, percent, styled
+from course_lib.figures.style import COLOURS, MARKERS, Picture, beside, percent, styled
 from course_lib.losses import soft_targets
 from course_lib.metrics import entropy_bits, mean_interval
 
@@ -43,6 +44,7 @@ def mass_live(pixels, logits: Tensor, classes: Sequence[str], labels, lowest: fl
     upper, lower = figure.add_subplot(grid[0, 2]), figure.add_subplot(grid[1, 2])
     image = show_image(left, pixels[0])
     caption = left.text(0.5, -0.04, "\n", ha="center", va="top", transform=left.transAxes)
+    beside(left, caption, (0, -0.5, 1, 0))
 
     bars = _ranked_bars(middle, num_classes)
     names = [middle.text(-0.03, k, "", ha="right", va="center", fontsize=11, clip_on=True) for k in range(num_classes)]
@@ -80,7 +82,7 @@ def mass_live(pixels, logits: Tensor, classes: Sequence[str], labels, lowest: fl
         for bar, name, number, word, value in zip(bars, names, numbers, named, row, strict=True):
             bar.set_width(value)
             name.set_text(word)
-            number.set(text=f" {_brief(value)}", x=value)
+            _put(number, f" {_brief(value)}", value)
         now = (row[0], row[1], sum(row[2:]))
         for j in range(3):
             curves[j].set_ydata(parts[picture, :, j])
@@ -146,7 +148,7 @@ def scale_live(logits: Tensor, classes: Sequence[str]) -> tuple[Figure, Callable
         for logit_bar, bar, number, logit, value in zip(logit_bars, bars, numbers, v.tolist(), row, strict=True):
             logit_bar.set_width(scale * logit)
             bar.set_width(value)
-            number.set(text=f" {_brief(value)}", x=value)
+            _put(number, f" {_brief(value)}", value)
         same.set_ydata([T / scale * x for x in same.get_xdata()])
         point.set_data([scale], [T])
         shown = ", ".join(f"{word} {_brief(value)}" for word, value in zip(named[:3], row, strict=False))
@@ -191,11 +193,12 @@ def learned_live(mixture, data, learn: Callable, from_labels: dict, held_out: Te
                 *spots[kinds == k].T, CLASS_MARKERS[k], color=CLASS_COLOURS[k], markersize=6,
                 markeredgecolor="black", markeredgewidth=0.8, linestyle="none",
             )  # fmt: skip
-    for axes, title in ((left, "the true posterior"), (middle, "the student at T = 1")):
+    for axes, title in ((left, "the true posterior"), (middle, "a student, used at T = 1")):
         axes.set_title(title)
         axes.set(xticks=[], yticks=[], xlim=extent[:2], ylim=extent[2:])
         axes.spines[:].set_visible(False)
     words = middle.text(0.5, -0.03, "", ha="center", va="top", fontsize=11, transform=middle.transAxes)
+    beside(middle, words, (0, -0.2, 1, 0))
     left.text(0.5, -0.03, f"{len(points)} training points", ha="center", va="top", transform=left.transAxes)
 
     right.set(xlabel="trained at temperature $T$", ylim=(1e-3, 3), xlim=(0.09, 23))
@@ -299,6 +302,12 @@ def log2_axis(axis, lowest: float, highest: float) -> None:
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}" if value >= 1 else f"1/{1 / value:g}"))
     axis.set_tick_params(labelsize=11)  # named, since a live figure makes its ticks when it is drawn, outside of the style
+
+
+def _put(number: Text, words: str, x: float) -> None:
+    """Move it where that can be seen: to draw words is the dearest part of a frame, and most bars are as good as 0."""
+    if words != number.get_text() or abs(x - number.get_position()[0]) > 0.002:
+        number.set(text=words, x=x)
 
 
 def _ranked_bars(axes: Axes, n: int):

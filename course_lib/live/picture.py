@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.offsetbox import AnnotationBbox
 from matplotlib.patches import ConnectionPatch
-from matplotlib.text import Annotation
+from matplotlib.text import Annotation, Text
 from matplotlib.transforms import Bbox, BboxTransformFrom
 
 from course_lib.live.png import PngWriter
@@ -33,7 +33,7 @@ class Painter:
         self.moving: set[Artist] = set()
         self.over: list[Artist] = []  # what is drawn over the background: all that moves, and what lies above it
         self.placing: list = []  # of each artist in `over`, what the choice of `over` depends on
-        self.kept: dict[Artist, tuple] = {}  # of what lies above: where, and the pixels there before and after its turn
+        self.kept: dict[Artist, tuple] = {}  # of what may stay: where, and the pixels there before and after its turn
         mapped = figure.findobj(lambda artist: isinstance(artist, ScalarMappable))
         self.arrays = {artist: artist.get_array() for artist in mapped}  # what artists with a colour map were drawn from
         self.background = None
@@ -73,8 +73,11 @@ class Painter:
         canvas = np.asarray(renderer.buffer_rgba())
         for artist in self.over:
             place, before, after = self.kept.get(artist, (None, None, None))
-            if place is not None and np.array_equal(canvas[place], before):
+            touched = artist in self.moving and artist.stale
+            if place is not None and not touched and np.array_equal(canvas[place], before):
                 self.canvas.restore_region(after)  # nothing has moved beneath it: a legend takes longer than all else to draw
+            elif type(artist) is Text and artist in self.moving and (place := _extent(artist, renderer, *canvas.shape[:2])):
+                self._draw_and_keep(artist, place)  # words take long, and many stay as they are from frame to frame
             else:
                 artist.draw(renderer)
         self.figure.stale = False  # an axis among them marks it when it lays out its ticks
@@ -132,12 +135,17 @@ class Painter:
         self.background = self.canvas.copy_from_bbox(self.figure.bbox)
         for artist, own in marks.items():
             rows, columns = (np.flatnonzero(own.any(axis)) for axis in (1, 0))
-            place = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-            box = Bbox([[columns[0], len(own) - rows[-1] - 1], [columns[-1] + 1, len(own) - rows[0]]])
-            before = canvas[place].copy()
-            artist.draw(renderer)
-            self.kept[artist] = place, before, self.canvas.copy_from_bbox(box)
+            self._draw_and_keep(artist, (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)))
         self.canvas.restore_region(self.background)
+
+    def _draw_and_keep(self, artist: Artist, place: tuple[slice, slice]) -> None:
+        """Draw it, and keep the pixels of `place`, where it paints, before and after."""
+        renderer = self.canvas.get_renderer()
+        canvas, (rows, columns) = np.asarray(renderer.buffer_rgba()), place
+        before = canvas[place].copy()
+        artist.draw(renderer)
+        box = Bbox([[columns.start, len(canvas) - rows.stop], [columns.stop, len(canvas) - rows.start]])
+        self.kept[artist] = place, before, self.canvas.copy_from_bbox(box)
 
 
 def _axis_labels(figure: Figure) -> list[tuple]:
@@ -181,6 +189,17 @@ def _reach(artist: Artist, height: int, width: int) -> tuple[slice, slice]:
     edges = [math.floor(height - top + 0.5), math.floor(height - bottom + 0.5) + more]
     sides = [math.floor(left + 0.5), math.floor(right + 0.5) + more]
     return tuple(slice(max(0, first), max(0, last)) for first, last in (edges, sides))
+
+
+def _extent(text: Text, renderer, height: int, width: int) -> tuple[slice, slice] | None:
+    """The rows and columns of the canvas in which a text paints, with a margin; None where that can't be said."""
+    if not (text.get_visible() and text.get_text()) or text.get_bbox_patch() or text.get_path_effects():
+        return None
+    left, bottom, right, top = text.get_window_extent(renderer).extents
+    more = 3 + text.get_fontsize() * text.figure.dpi / 72 / 12  # letters may reach out of what their layout says
+    rows = slice(max(0, math.floor(height - top - more)), min(height, math.ceil(height - bottom + more)))
+    columns = slice(max(0, math.floor(left - more)), min(width, math.ceil(right + more)))
+    return (rows, columns) if rows.start < rows.stop and columns.start < columns.stop else None
 
 
 def _placing(artist: Artist) -> tuple:
