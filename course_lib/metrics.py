@@ -1,7 +1,7 @@
 """What is measured of models and of experiments."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -23,6 +23,24 @@ def accuracy(logits: Tensor, labels: Tensor) -> float:
 def count_parameters(model: nn.Module) -> int:
     """The number of trained numbers in `model`."""
     return sum(parameter.numel() for parameter in model.parameters())
+
+
+def bytes_for_backward(forward: Callable[[], object], *models: nn.Module) -> int:
+    """The bytes that autograd keeps for a backward pass when `forward()` runs, the parameters of `models` not counted.
+
+    What several operations keep in common counts once. A `backward` inside of forward releases nothing here.
+    """
+    given = {tensor.untyped_storage().data_ptr() for model in models for tensor in (*model.parameters(), *model.buffers())}
+    kept = {}
+
+    def pack(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage  # held, lest another tensor come to lie at the same address
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        forward()
+    return sum(storage.nbytes() for address, storage in kept.items() if address not in given)
 
 
 class Interval(NamedTuple):
