@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from course_lib.metrics import accuracy, count_parameters, entropy_bits, mean_interval
+from course_lib.metrics import accuracy, bytes_for_backward, count_parameters, entropy_bits, mean_interval
 from course_lib.models import new_student
 
 
@@ -56,3 +56,20 @@ def test_wrong_values():
     for values in ([1.0], [], [1.0, math.nan]):
         with pytest.raises(ValueError, match="values must be at least two finite numbers"):
             mean_interval(values)
+
+
+def test_what_a_step_keeps_for_the_backward_pass():
+    layer, rows = torch.nn.Linear(3, 4), torch.zeros(10, 3)
+    # float32: the input, for the gradient of the weight; of the sigmoid its output. The weight is the model's own.
+    assert bytes_for_backward(lambda: layer(rows), layer) == 4 * 10 * 3
+    assert bytes_for_backward(lambda: layer(rows).sigmoid(), layer) == 4 * (10 * 3 + 10 * 4)
+    assert bytes_for_backward(lambda: (layer(rows), layer(rows)), layer) == 4 * 10 * 3  # what two layers share counts once
+    assert bytes_for_backward(lambda: layer(rows).sigmoid().sum().backward(), layer) == 4 * (10 * 3 + 10 * 4)
+    with torch.no_grad():
+        assert bytes_for_backward(lambda: layer(rows).sigmoid(), layer) == 0
+
+
+def test_a_parameter_counts_where_its_model_is_not_named():
+    layer, rows = torch.nn.Linear(3, 4), torch.zeros(10, 3, requires_grad=True)
+    assert bytes_for_backward(lambda: layer(rows), layer) == 4 * 10 * 3
+    assert bytes_for_backward(lambda: layer(rows)) == 4 * (10 * 3 + 3 * 4)

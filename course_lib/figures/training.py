@@ -111,7 +111,7 @@ def symptoms_live(pixels, label: int, loops: dict[str, Recording], classes: Sequ
     bars_axes = figure.add_subplot(grid[:, 1])
     upper, lower = figure.add_subplot(grid[0, 2]), figure.add_subplot(grid[1, 2])
 
-    show_image(picture, pixels)
+    show_image(picture, np.asarray(pixels))
     picture.set_xlabel(f"label:\n{classes[label]}", fontsize=12)
     most = max(recording.kept for recording in loops.values()) / 1e6
     (level,) = meter.bar([0], [0], 0.5, color=COLOURS["quiet"])
@@ -187,7 +187,7 @@ def views_live(
     n, cached = len(classes), teach(images)
     figure = Figure(figsize=(8.4, 4.0), layout="constrained")
     left, right_axes = figure.subplots(1, 2, width_ratios=[1, 1.7])
-    image = show_image(left, show(images[:1])[0])
+    image = show_image(left, np.asarray(show(images[:1])[0]))
     left.spines[:].set_visible(True)  # a frame: without one, nobody sees where the picture is moved to
     caption = left.text(0.5, -0.03, "", ha="center", va="top", fontsize=13, transform=left.transAxes)
     old = right_axes.barh(
@@ -206,7 +206,7 @@ def views_live(
     def update(picture: int = 0, right: int = 0, down: int = 0, flip: bool = False) -> str:
         seen = view(images[picture : picture + 1], right, down, flip)
         told, was = teach(seen)[0], cached[picture]
-        image.set_data(show(seen)[0])
+        image.set_data(np.asarray(show(seen)[0]))
         apart = 100 * float((told - was).abs().sum()) / 2
         caption.set_text(f"label: {classes[int(labels[picture])]}\n{apart:.0f} % elsewhere")
         for bars, values in ((old, was.tolist()), (new, told.tolist())):
@@ -247,9 +247,7 @@ def patience(scores: dict[str, dict[int, Sequence[float]]]) -> Picture:
     left.set(ylabel="test accuracy (%)")
     left.legend(loc="lower right")
 
-    gains = {
-        length: [b - a for a, b in zip(scores[first][length], scores[second][length], strict=True)] for length in lengths
-    }
+    gains = {length: [b - a for a, b in zip(scores[first][length], scores[second][length], strict=True)] for length in lengths}
     for pair in zip(*gains.values(), strict=True):
         right.plot(range(len(lengths)), pair, color="#C8C8C8", linewidth=1, marker="o", markersize=4, zorder=1)
     intervals = [mean_interval(gain) for gain in gains.values()]
