@@ -159,7 +159,7 @@ def test_a_view_beside_the_picture_as_it_was():
         "picture 0 (bag), 4 to the right, -2 down, not mirrored: 50.0 % of the probability is elsewhere; "
         "dress 50.0 % (cached 0 %), bag 30.0 % (cached 80.0 %)"
     )
-    assert left.texts[0].get_text() == "label: bag\n50 % elsewhere"
+    assert [text.get_text() for text in left.texts] == ["label: bag", "50 % elsewhere"]
     assert [bar.get_width() for bar in right.patches] == pytest.approx([0.8, 0.2, 0, 0.3, 0.2, 0.5])
     np.testing.assert_array_equal(left.images[0].get_array(), view(images[:1], 4, -2, False)[0, 0])
     assert "picture 1 (dress), 0 to the right, 0 down, mirrored: 50.0 % of" in update(1, 0, 0, True)

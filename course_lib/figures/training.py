@@ -10,7 +10,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from torch import Tensor
 
 from course_lib.figures.dark_knowledge import show_image
-from course_lib.figures.style import BEHIND, COLOURS, MARKERS, Picture, percent, styled
+from course_lib.figures.style import BEHIND, COLOURS, MARKERS, Picture, beside, percent, styled
 from course_lib.metrics import mean_interval
 
 
@@ -58,7 +58,6 @@ def side_by_side_live(curves: dict[str, Curves], epochs: int, steps_per_epoch: i
         axes.set_title(title, fontsize=12)
         axes.set(xlim=(0, 1.16 * epochs), ylim=(low, 107 if axes is left else 91), xlabel="epoch")
         axes.grid(axis="y")
-        axes.set_axisbelow(True)
     right.legend(loc="lower right")
 
     def update(smooth: int = 20) -> str:
@@ -105,7 +104,7 @@ def symptoms_live(pixels, label: int, loops: dict[str, Recording], classes: Sequ
     pixels: (28, 28), the picture whose soft target is shown; label: its class; loops: name -> what was recorded.
     """
     n, steps = len(classes), len(next(iter(loops.values())).loss)
-    figure = Figure(figsize=(8.9, 4.6), layout="constrained")
+    figure = Figure(figsize=(8.9, 4.2), layout="constrained")
     grid = figure.add_gridspec(2, 3, width_ratios=[0.62, 1.25, 1.9])
     picture, meter = figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[1, 0])
     bars_axes = figure.add_subplot(grid[:, 1])
@@ -144,14 +143,13 @@ def symptoms_live(pixels, label: int, loops: dict[str, Recording], classes: Sequ
     times = [axes.axvline(1, color=COLOURS["highlight"], linewidth=1.2, zorder=1) for axes in (upper, lower)]
     for axes in (upper, lower):
         axes.grid(axis="y")
-        axes.set_axisbelow(True)
 
     def update(loop: str = next(iter(loops)), step: int = 1) -> str:
         recording = loops[loop]
         told, megabytes = recording.told[step - 1].tolist(), recording.kept / 1e6
         for bar, number, p in zip(bars, numbers, told, strict=True):
             bar.set_width(p)
-            number.set_text(f" {percent(p)}" if p >= 0.01 else "")
+            number.set_text(f" {percent(p)}" if p >= 0.02 else "")
             number.set_x(p)
         level.set_height(megabytes)
         reading.set(text=f"{megabytes:.1f} MB", y=megabytes)
@@ -185,11 +183,18 @@ def views_live(
     mirrored. show: images -> pixels (n, 28, 28) in [0, 1]. teach: images -> probabilities (n, num_classes).
     """
     n, cached = len(classes), teach(images)
-    figure = Figure(figsize=(8.4, 4.0), layout="constrained")
-    left, right_axes = figure.subplots(1, 2, width_ratios=[1, 1.7])
+    figure = Figure(figsize=(8.4, 3.8), layout="constrained")
+    left, right_axes = figure.subplots(1, 2, width_ratios=[0.62, 1.7])
     image = show_image(left, np.asarray(show(images[:1])[0]))
     left.spines[:].set_visible(True)  # a frame: without one, nobody sees where the picture is moved to
-    caption = left.text(0.5, -0.03, "", ha="center", va="top", fontsize=13, transform=left.transAxes)
+    label, reading = (
+        beside(
+            left,
+            left.text(0.5, y, "words", ha="center", va="top", fontsize=size, transform=left.transAxes),
+            (0, y - 0.16, 1, y),
+        )
+        for y, size in ((-0.03, 12), (-0.19, 14))
+    )
     old = right_axes.barh(
         [k - 0.2 for k in range(n)], [0] * n, 0.36, facecolor="white", edgecolor=COLOURS["quiet"], linewidth=1.5,
         label="cached, for the picture as it was",
@@ -208,7 +213,8 @@ def views_live(
         told, was = teach(seen)[0], cached[picture]
         image.set_data(np.asarray(show(seen)[0]))
         apart = 100 * float((told - was).abs().sum()) / 2
-        caption.set_text(f"label: {classes[int(labels[picture])]}\n{apart:.0f} % elsewhere")
+        label.set_text(f"label: {classes[int(labels[picture])]}")
+        reading.set_text(f"{apart:.0f} % elsewhere")
         for bars, values in ((old, was.tolist()), (new, told.tolist())):
             for bar, value in zip(bars, values, strict=True):
                 bar.set_width(value)
@@ -271,4 +277,3 @@ def _length_axis(axes: Axes, lengths: Sequence[int]) -> None:
     axes.set_xticks(range(len(lengths)), [f"{length} epochs" for length in lengths])
     axes.set_xlim(-0.4, len(lengths) - 0.5)
     axes.grid(axis="y")
-    axes.set_axisbelow(True)
