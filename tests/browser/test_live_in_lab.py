@@ -72,7 +72,7 @@ with training.running(draw) as on_step:
     while not stopped and time.perf_counter() - start < 60:
         loss = (model(torch.randn(64, 50)) - 1).square().mean()
         loss.backward(); optimizer.step(); optimizer.zero_grad()
-        losses.append(float(loss))
+        losses.append(loss.item())
         stopped = on_step()
 print(stopped, model.weight.isfinite().all().item(), training.text == f"step {len(losses)}")
 """
@@ -96,6 +96,9 @@ def lab(request, tmp_path_factory):
     with Lab(tmp_path_factory.mktemp("lab"), MAIN_SHELL if request.param == "main shell" else None) as server:
         nbformat.write(notebook(FIGURE, SAID), server.work / "figure.ipynb")
         nbformat.write(notebook(FIGURE, LONG, "print('later')"), server.work / "long.ipynb")
+        short = LONG.replace("< 60", "< 2")
+        later = [f"order = [*globals().get('order', []), {k}]\nprint(order)" for k in range(4)]
+        nbformat.write(notebook(FIGURE, short, *later), server.work / "all.ipynb")
         yield server
 
 
@@ -190,6 +193,12 @@ def test_stop_ends_long_work(lab, chromium):
         figure.move(figure.control("T", slider=True))
         figure.wait_for_change(source)
         assert page.complaints == []
+
+
+def test_cells_that_wait_for_long_work_run_in_their_order(lab, chromium):
+    with lab.open(chromium, "all.ipynb") as page:
+        page.run_all()
+        assert [page.output(cell).strip() for cell in range(2, 6)] == ["[0]", "[0, 1]", "[0, 1, 2]", "[0, 1, 2, 3]"]
 
 
 # ---- the notebooks of the course ----
