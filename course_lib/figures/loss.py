@@ -68,7 +68,6 @@ def directions_live(v: Sequence[float], z: Sequence[float]) -> tuple[Figure, Cal
     for axes in (upper, lower):
         _log_axis(axes, [1, 2, 4, 8, 20], LOWEST, HIGHEST)
         axes.grid(axis="y")
-        axes.set_axisbelow(True)
     upper.tick_params(labelbottom=False)
     for axes in (left, upper):  # above the axes, where nothing moves beneath them
         axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1), ncols=2, columnspacing=1.2, handlelength=1.8)
@@ -186,7 +185,6 @@ def humps_live() -> tuple[Figure, Callable]:
     (point,) = right.plot([50], [0], MARKERS["distilled"], color=COLOURS["distilled"], markersize=13, markeredgecolor="white")
     right.set(xlim=(10, 90), ylim=(-0.04, 1.5), xlabel="place of the student's hump", ylabel="least divergence, nats")
     right.grid(axis="y")
-    right.set_axisbelow(True)
 
     def update(apart: int = 30, divergence: str = "forward") -> str:
         p, fit = fitted(apart, divergence)
@@ -252,7 +250,6 @@ def rounding(errors: dict[str, dict[str, dict[float, tuple[float, float]]]]) -> 
         axes.yaxis.set_major_locator(FixedLocator([1e-8, 1e-6, 1e-4, 1e-2, 1, 100]))
         axes.yaxis.set_minor_locator(NullLocator())
         axes.grid(axis="y")
-        axes.set_axisbelow(True)
     panels[0].set_ylabel("relative error")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(errors), columnspacing=4)
