@@ -1,0 +1,297 @@
+"""Exercise 7: teacher logits that are computed once and survive shuffling; a model for a latency budget."""
+
+import statistics
+
+import torch
+from torch import nn
+
+from course_lib.checks.core import Exercise, Mistakes, Part
+from course_lib.checks.inputs import bell, generator, network, state, whole
+from course_lib.checks.observing import Unusable
+
+wrong = Mistakes()
+
+
+def _cache(recorder, answers, seed):
+    g = generator(seed)
+    teacher = nn.Sequential(network(g, 2, 8, 3, scale=2), nn.Dropout(0.4)).train()
+    inputs = bell(g, 23, 2)
+    recorder.during = "the logits of 23 examples in batches of 8"
+    logits = answers["cache_logits"](teacher, inputs, 8)
+    recorder.value(recorder.during, logits, rtol=1e-3, atol=1e-4)
+    attached = isinstance(logits, torch.Tensor) and logits.requires_grad
+    recorder.value("whether the logits hold on to a graph", int(attached), verdict=_no_graph)
+    recorder.value(
+        "the teacher's weights and statistics", state(teacher), rtol=0, atol=0, hint="In which mode do statistics move?"
+    )
+    recorder.unchanged("inputs", inputs)
+
+
+def _no_graph(found):
+    if found.values[0] == 0:
+        return None
+    return "The cached logits still hold the graph that they came from: every activation of the teacher stays in memory."
+
+
+def _shuffle(recorder, answers, seed):
+    n, batch_size = 29, 8
+    numbers = torch.arange(n)
+    columns = {
+        "inputs": torch.stack([numbers, -numbers], 1).float(),
+        "labels": numbers.clone(),
+        "teacher_logits": torch.stack([numbers.float(), bell(generator(seed), n)], 1),
+    }
+    runs = []
+    for number, order_seed in enumerate((seed, seed + 1, seed)):
+        recorder.during = f"the batches of {n} examples, 8 in each, for seed {order_seed}"
+        batches = list(_limited(answers["shuffled_batches"](*columns.values(), batch_size, order_seed)))
+        if number == 0:
+            recorder.value("the sizes of the batches", [_size(batch) for batch in batches], verdict=_sizes)
+        runs.append(torch.stack([torch.cat([_ids(batch, which) for batch in batches]) for which in range(3)]))
+    recorder.value("which input, label and logits stand together, for seeds a, b, a", torch.stack(runs), verdict=_together(n))
+    for name, column in columns.items():
+        recorder.unchanged(name, column)
+
+
+def _limited(batches):
+    try:
+        batches = iter(batches)
+    except TypeError:
+        raise Unusable(
+            f"`shuffled_batches` should give batches one after the other; it returned {type(batches).__name__}."
+        ) from None
+    for _ in range(50):
+        try:
+            batch = next(batches)
+        except StopIteration:
+            return
+        if not isinstance(batch, (tuple, list)) or len(batch) != 3 or not all(isinstance(x, torch.Tensor) for x in batch):
+            raise Unusable("Each batch should be three tensors: (inputs, labels, teacher_logits).")
+        if [x.dim() for x in batch] != [2, 1, 2]:
+            raise Unusable("In each batch the tensors should have shapes (b, …), (b,) and (b, num_classes), b examples each.")
+        yield batch
+
+
+def _size(batch):
+    sizes = {len(column) for column in batch}
+    if len(sizes) != 1:
+        raise Unusable("The three tensors of a batch should have as many rows each.")
+    return sizes.pop()
+
+
+def _ids(batch, which):
+    _size(batch)
+    column = batch[which].detach()
+    return (column if which == 1 else column[:, 0]).double()
+
+
+def _sizes(found):
+    sizes = sorted((int(entry.values[0]) for entry in found.items), reverse=True)
+    if sizes == [8, 8, 8, 5]:
+        return None
+    if sizes == [8, 8, 8]:
+        return "29 examples in batches of 8 make three full batches and one of 5. The last one is missing."
+    return "29 examples in batches of 8 should make three batches of 8 and one of 5."
+
+
+def _together(n):
+    def verdict(found):
+        runs = found.tensor()
+        first, second, again = (run[0] for run in runs)
+        if any(sorted(run[0].tolist()) != list(range(n)) for run in runs):
+            return "Some examples come more than once in an epoch, or not at all."
+        if (runs[:, 1] != runs[:, 0]).any():
+            return "The labels do not belong to their inputs."
+        if (runs[:, 2] != runs[:, 0]).any():
+            return "The teacher's logits do not belong to their inputs."
+        if first.tolist() == sorted(first.tolist()):
+            return "The examples come in their old order: nothing is shuffled."
+        if first.tolist() != again.tolist():
+            return "The same seed gives a different order the second time."
+        if first.tolist() == second.tolist():
+            return "Every seed gives the same order."
+        return None
+
+    return verdict
+
+
+def _choice(recorder, answers, seed):
+    g = generator(seed, 2)
+    for number, (what, slow_first_call, lucky_call) in enumerate(_BUDGETS):
+        # Typical times of a poor, a good and the best model, in whole ms; each is the middle of five calls.
+        poor, good, best = torch.tensor([6, 14, 30]) + whole(g, 0, 4, 3)
+        budget = {"between good and best": good + 2, "as good takes": good, "below all": poor - 2}[what].item()
+        accuracy = sorted((whole(g, 0, 9, 3) + torch.tensor([60, 75, 90])).tolist())
+        calls = {
+            "poor": _calls(poor),
+            "good": _calls(good, first=20 * good if slow_first_call else None),
+            "best": _calls(best, last=1 if lucky_call else None),
+        }
+        names = [f"model {'ABC'[k]}" for k in torch.randperm(3, generator=g).tolist()]
+        candidates = [(name, share / 100, times) for name, share, times in zip(names, accuracy, calls.values(), strict=True)]
+        candidates = [candidates[k] for k in torch.randperm(3, generator=g).tolist()]
+        inputs = {"candidates": candidates, "budget_ms": float(budget)}
+        recorder.call(f"case {number + 1}, {_CASES[what]}", answers["choose_model"], inputs)
+
+
+_CASES = {
+    "between good and best": "a budget that not every model keeps",
+    "as good takes": "a budget that one model just keeps",
+    "below all": "a budget that no model keeps",
+}
+_BUDGETS = [  # where the budget lies, whether the right model has a slow first call, whether the best has a lucky one
+    ("between good and best", True, True),
+    ("between good and best", False, False),
+    ("as good takes", False, False),
+    ("below all", False, True),
+]
+
+
+def _calls(typical, first=None, last=None):
+    times = [typical, typical - 1, typical + 1, typical + 1, typical - 1]
+    times = [first or times[0], typical if first else times[1], *times[2:4], last or times[4]]
+    return [float(time) for time in times]
+
+
+def cache_logits(teacher, inputs, batch_size):
+    teacher.eval()
+    with torch.no_grad():
+        return torch.cat([teacher(part) for part in inputs.split(batch_size)])
+
+
+def shuffled_batches(inputs, labels, teacher_logits, batch_size, seed):
+    order = torch.randperm(len(inputs), generator=torch.Generator().manual_seed(seed))
+    for rows in order.split(batch_size):
+        yield inputs[rows], labels[rows], teacher_logits[rows]
+
+
+def choose_model(candidates, budget_ms):
+    fast = [(accuracy, name) for name, accuracy, times in candidates if statistics.median(times) <= budget_ms]
+    return max(fast)[1] if fast else None
+
+
+@wrong("cache_logits", "cache", "the teacher is in train mode")
+def in_train_mode(teacher, inputs, batch_size):
+    """Call it twice on the same inputs. Should the answers differ?"""
+    with torch.no_grad():
+        return torch.cat([teacher(part) for part in inputs.split(batch_size)])
+
+
+@wrong("cache_logits", "cache", "the graph is kept")
+def with_graph(teacher, inputs, batch_size):
+    """Nobody will ever differentiate through the cache."""
+    teacher.eval()
+    return torch.cat([teacher(part) for part in inputs.split(batch_size)])
+
+
+@wrong("cache_logits", "cache", "the last, smaller batch is left out")
+def last_left_out(teacher, inputs, batch_size):
+    """How many full batches of 8 are there in 23, and what remains?"""
+    teacher.eval()
+    with torch.no_grad():
+        return torch.cat([teacher(part) for part in inputs.split(batch_size) if len(part) == batch_size])
+
+
+@wrong("cache_logits", "cache", "probabilities instead of logits")
+def probabilities(teacher, inputs, batch_size):
+    """From a softmax there is no way back to every temperature. What should be kept?"""
+    teacher.eval()
+    with torch.no_grad():
+        return torch.cat([torch.softmax(teacher(part), -1) for part in inputs.split(batch_size)])
+
+
+@wrong("cache_logits", "cache", "only one batch")
+def one_batch(teacher, inputs, batch_size):
+    """Where does the loop end?"""
+    teacher.eval()
+    with torch.no_grad():
+        return teacher(inputs[:batch_size])
+
+
+@wrong("shuffled_batches", "shuffle", "the cached logits keep their old order")
+def old_order(inputs, labels, teacher_logits, batch_size, seed):
+    """Everything that belongs to an example has to move with it."""
+    order = torch.randperm(len(inputs), generator=torch.Generator().manual_seed(seed))
+    for rows, part in zip(order.split(batch_size), teacher_logits.split(batch_size)):  # noqa: B905
+        yield inputs[rows], labels[rows], part
+
+
+@wrong("shuffled_batches", "shuffle", "nothing is shuffled")
+def not_shuffled(inputs, labels, teacher_logits, batch_size, seed):
+    """`seed` should decide the order."""
+    for rows in torch.arange(len(inputs)).split(batch_size):
+        yield inputs[rows], labels[rows], teacher_logits[rows]
+
+
+@wrong("shuffled_batches", "shuffle", "the last, smaller batch is left out")
+def remainder_left_out(inputs, labels, teacher_logits, batch_size, seed):
+    """What remains of 29 after three batches of 8?"""
+    order = torch.randperm(len(inputs), generator=torch.Generator().manual_seed(seed))
+    for number in range(len(inputs) // batch_size):
+        rows = order[number * batch_size : (number + 1) * batch_size]
+        yield inputs[rows], labels[rows], teacher_logits[rows]
+
+
+@wrong("shuffled_batches", "shuffle", "the seed is not used")
+def unseeded(inputs, labels, teacher_logits, batch_size, seed):
+    """Two runs with one seed should meet the same batches. Where does your order come from?"""
+    for rows in torch.randperm(len(inputs)).split(batch_size):
+        yield inputs[rows], labels[rows], teacher_logits[rows]
+
+
+@wrong("shuffled_batches", "shuffle", "one order for all seeds")
+def one_order(inputs, labels, teacher_logits, batch_size, seed):
+    """The next epoch asks with another seed."""
+    order = torch.randperm(len(inputs), generator=torch.Generator().manual_seed(0))
+    for rows in order.split(batch_size):
+        yield inputs[rows], labels[rows], teacher_logits[rows]
+
+
+@wrong("choose_model", "choice", "the budget is not looked at")
+def regardless(candidates, budget_ms):
+    """The best model is of no use if it is too slow."""
+    return max(candidates, key=lambda candidate: candidate[1])[0]
+
+
+@wrong("choose_model", "choice", "the mean of the times")
+def by_mean(candidates, budget_ms):
+    """One slow first call moves the mean a lot. Which number says what a typical call takes?"""
+    fast = [(accuracy, name) for name, accuracy, times in candidates if sum(times) / len(times) <= budget_ms]
+    return max(fast)[1] if fast else None
+
+
+@wrong("choose_model", "choice", "the fastest call counts")
+def by_minimum(candidates, budget_ms):
+    """Every model has a lucky call. What does a typical one take?"""
+    fast = [(accuracy, name) for name, accuracy, times in candidates if min(times) <= budget_ms]
+    return max(fast)[1] if fast else None
+
+
+@wrong("choose_model", "choice", "the fastest model")
+def fastest(candidates, budget_ms):
+    """Within the budget nobody asks for more speed. What is asked for?"""
+    name, _, times = min(candidates, key=lambda candidate: sorted(candidate[2])[len(candidate[2]) // 2])
+    return name if sorted(times)[len(times) // 2] <= budget_ms else None
+
+
+@wrong("choose_model", "choice", "a model that just keeps the budget is left out")
+def strictly(candidates, budget_ms):
+    """Is exactly 10 ms within a budget of 10 ms?"""
+    fast = [(accuracy, name) for name, accuracy, times in candidates if sorted(times)[len(times) // 2] < budget_ms]
+    return max(fast)[1] if fast else None
+
+
+exercise = Exercise(
+    number=7,
+    name="cached_logits",
+    title="cached logits and a latency budget",
+    minutes=20,
+    parts=(
+        Part("cache", "The teacher looks at each example once", 2, ("cache_logits",), _cache),
+        Part("shuffle", "Logits that survive shuffling", 2, ("shuffled_batches",), _shuffle),
+        Part("choice", "A model for a latency budget", 2, ("choose_model",), _choice),
+    ),
+    right={"cache_logits": cache_logits, "shuffled_batches": shuffled_batches, "choose_model": choose_model},
+    mistakes=tuple(wrong),
+    library=("course_lib.loops", "course_lib.checks"),
+)

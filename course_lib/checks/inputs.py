@@ -1,0 +1,37 @@
+"""Inputs for checks: the same for the same seed on every machine, to the last bit, since they are made of whole numbers."""
+
+import torch
+from torch import Tensor, nn
+
+
+def generator(seed: int, purpose: int = 0) -> torch.Generator:
+    """Random numbers for one purpose of one seed."""
+    return torch.Generator().manual_seed(1_000_003 * (purpose + 1) + seed)
+
+
+def bell(g: torch.Generator, *shape: int, scale: float = 1.0, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Nearly normal numbers of standard deviation `scale`, never beyond 3.5 of them."""
+    total = torch.randint(-512, 513, (4, *shape), generator=g, device="cpu").sum(0)
+    return (total.double() * (scale / 592)).to(dtype)
+
+
+def whole(g: torch.Generator, low: int, high: int, *shape: int) -> Tensor:
+    """Whole numbers from low to high, int64, both ends possible."""
+    return torch.randint(low, high + 1, shape, generator=g, device="cpu")
+
+
+def network(g: torch.Generator, inputs: int, hidden: int, num_classes: int, scale: float = 1.0) -> nn.Sequential:
+    """A small network with BatchNorm whose statistics are not those of the data it will see: train mode shows."""
+    model = nn.Sequential(nn.Linear(inputs, hidden), nn.BatchNorm1d(hidden), nn.Tanh(), nn.Linear(hidden, num_classes))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(bell(g, *parameter.shape, scale=scale))
+        model[1].weight.copy_(1 + bell(g, hidden, scale=0.1))
+        model[1].running_mean.copy_(bell(g, hidden, scale=0.7))
+        model[1].running_var.copy_(1 + bell(g, hidden, scale=0.4).square())
+    return model
+
+
+def state(model: nn.Module) -> Tensor:
+    """All parameters and statistics of a model in one row."""
+    return torch.cat([tensor.detach().reshape(-1).float() for tensor in model.state_dict().values()])
