@@ -19,7 +19,7 @@ from course_lib.checks.records import MAX_TEXT, Record, read
 from course_lib.checks.report import CheckFailed, PartResult, Report
 
 SEED = 0  # of the checks in notebooks
-TIME_LIMIT = 5.0  # seconds for a part
+TIME_LIMIT = 3.0  # seconds for a part
 _CACHED = 4096
 
 
