@@ -61,9 +61,7 @@ def stubbed(source: str) -> str:
 
 
 def _stub(answer: str, name: str) -> str:
-    function = next(
-        (node for node in ast.parse(answer).body if isinstance(node, ast.FunctionDef) and node.name == name), None
-    )
+    function = next((node for node in ast.parse(answer).body if isinstance(node, ast.FunctionDef) and node.name == name), None)
     if function is None or ast.get_docstring(function) is None:
         raise ValueError(f"the answer {name} must define a function {name} with a docstring")
     head = answer.splitlines()[function.lineno - 1 : function.body[0].end_lineno]

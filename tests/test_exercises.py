@@ -1,0 +1,208 @@
+"""The exercises as they are handed out: starters made from solutions, and nothing given away."""
+
+import ast
+import os
+import re
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import nbformat
+import pytest
+from jupyter_client import KernelManager
+from nbclient import NotebookClient
+
+from course_lib import checks
+from exercises import release
+
+STARTERS = sorted(release.STARTERS.glob("*.ipynb"))
+SOLUTIONS = sorted(release.SOLUTIONS.glob("*.ipynb"))
+by_starter = pytest.mark.parametrize("path", STARTERS, ids=lambda path: path.stem)
+by_solution = pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
+EXERCISE = {exercise.stem: exercise for exercise in checks.EXERCISES}
+
+
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
+def code_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def answers_of(notebook) -> dict[str, str]:
+    """Answer name -> what stands between its marks."""
+    found = {}
+    for cell in code_cells(notebook):
+        for mark in release.ANSWER.finditer(cell.source):
+            found[mark[1]] = cell.source[mark.end() : release.END.search(cell.source, mark.end()).start()]
+    return found
+
+
+# ---- what is handed out ----
+
+
+def test_a_starter_and_a_solution_for_each_exercise():
+    assert [path.stem for path in STARTERS] == [path.stem for path in SOLUTIONS] == list(EXERCISE)
+
+
+@by_solution
+def test_the_starter_is_the_one_that_the_solution_gives_byte_for_byte(path):
+    made = release.text_of(release.starter_of(read(path)))
+    assert (release.STARTERS / path.name).read_bytes() == made.encode("utf8")
+
+
+@by_starter
+def test_a_starter_asks_for_every_answer_of_its_exercise(path):
+    notebook, exercise = read(path), EXERCISE[path.stem]
+    assert set(answers_of(notebook)) == set(exercise.answers)
+    assert release.is_unanswered(notebook)
+    assert all(not cell.outputs and cell.execution_count is None for cell in code_cells(notebook))
+    first = notebook.cells[0].source
+    assert f"{exercise.minutes} minutes" in first
+    assert f"{exercise.points} points" in first
+
+
+@by_starter
+def test_the_first_code_cell_is_that_of_the_notebooks(path):
+    notebooks = sorted((release.STARTERS.parent / "notebooks").glob("*.ipynb"))
+    assert code_cells(read(path))[0].source == code_cells(read(notebooks[0]))[0].source
+
+
+@by_solution
+def test_a_solution_is_saved_as_run_from_top_to_bottom(path):
+    counts = [cell.execution_count for cell in code_cells(read(path))]
+    assert counts == list(range(1, len(counts) + 1))
+    for cell in code_cells(read(path)):
+        assert not [out for out in cell.outputs if out.output_type == "error" or out.get("name") == "stderr"]
+
+
+# ---- a starter, run as it is ----
+
+
+def run_through(path: Path):
+    notebook = read(path)
+    manager = KernelManager(kernel_name="python3")
+    manager.kernel_spec.argv[0] = sys.executable
+    client = NotebookClient(notebook, km=manager, timeout=120, resources={"metadata": {"path": path.parent}})
+    client.execute(env={**os.environ, "OMP_NUM_THREADS": "1"})  # raises at an error in a cell that is not marked for one
+    return notebook
+
+
+@pytest.fixture(scope="module")
+def run():
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield {path: pool.submit(run_through, path) for path in STARTERS}
+
+
+@by_starter
+def test_a_starter_runs_to_its_end_and_stops_at_nothing_but_its_stubs(path, run):
+    checked = 0
+    for cell in code_cells(run[path].result()):
+        errors = [output for output in cell.outputs if output.output_type == "error"]
+        if cell.source.lstrip().startswith("checks."):
+            checked += 1
+            (error,) = errors
+            assert error.ename == "CheckFailed"
+            assert "Not answered yet. Still to write: " in "\n".join(error.traceback)
+            assert "Traceback" not in "\n".join(error.traceback)
+        for error in errors:
+            assert error.ename == "CheckFailed" or (error.ename, "not answered yet" in error.evalue) == (
+                "NotImplementedError",
+                True,
+            )
+    assert checked >= 2
+
+
+# ---- release.py ----
+
+
+def test_check_tells_what_is_out_of_date(tmp_path, capsys):
+    assert release.main(["--check"]) == 0
+    assert release.main(["--check", "--folder", str(tmp_path)]) == 1
+    assert "01_soft_targets.ipynb is not what its solution gives" in capsys.readouterr().err
+
+
+def test_a_starter_with_answers_is_not_overwritten(tmp_path, capsys):
+    assert release.main(["--folder", str(tmp_path)]) == 0
+    path = tmp_path / STARTERS[0].name
+    assert path.read_bytes() == STARTERS[0].read_bytes()
+    notebook = read(path)
+    for cell in code_cells(notebook):
+        cell.source = re.sub(r"    raise NotImplementedError\(.*\)", "    return 1", cell.source)
+    nbformat.write(notebook, path)
+    before = path.read_bytes()
+    assert release.main(["--folder", str(tmp_path)]) == 1
+    assert path.read_bytes() == before
+    assert "holds answers" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("source", "needed"),
+    [
+        ("# === answer: f ===\ndef f(x):\n    '''Doc.'''\n    return x\n", "has no end mark"),
+        ("# === answer: f ===\ndef g(x):\n    '''Doc.'''\n    return x\n# === end of answer ===", "must define a function f"),
+        ("# === answer: f ===\ndef f(x):\n    return x\n# === end of answer ===", "with a docstring"),
+    ],
+)
+def test_an_answer_that_cannot_be_stubbed_is_told(source, needed):
+    with pytest.raises(ValueError, match=needed):
+        release.stubbed(source)
+
+
+def test_only_the_answer_becomes_a_stub():
+    source = (
+        "a = 1\n# === answer: f ===\nimport os\n\ndef helper():\n    return 7\n\n"
+        "def f(x, y=2):\n    '''Doc.\n\n    More.\n    '''\n"
+        "    return helper() + x\n# === end of answer ===\nb = 2"
+    )
+    assert release.stubbed(source) == (
+        "a = 1\n# === answer: f ===\ndef f(x, y=2):\n    '''Doc.\n\n    More.\n    '''\n"
+        '    raise NotImplementedError("f is not answered yet")\n# === end of answer ===\nb = 2'
+    )
+
+
+# ---- nothing is given away ----
+
+
+def told_lines(answer: str) -> set[str]:
+    """The lines of an answer that say how it is done: not its signature, docstring, heads of blocks, or what is very short."""
+    function = next(node for node in ast.parse(answer).body if isinstance(node, ast.FunctionDef))
+    body = answer.splitlines()[function.body[0].end_lineno :]
+    return {squeezed(line) for line in body if len(squeezed(line)) >= 16 and not line.endswith(":")}
+
+
+def squeezed(text: str) -> str:
+    return re.sub(r"\s", "", text.split("  #")[0])
+
+
+def solution_lines() -> dict[str, set[str]]:
+    return {name: told_lines(text) for path in SOLUTIONS for name, text in answers_of(read(path)).items()}
+
+
+def test_solutions_have_lines_to_look_for():
+    assert all(solution_lines().values())
+
+
+@by_starter
+def test_no_starter_holds_a_solution(path):
+    own = solution_lines()
+    text = squeezed("\n".join(cell.source for cell in read(path).cells))
+    for name in answers_of(read(path)):
+        assert not [line for line in own[name] if line in text]
+
+
+def test_no_message_or_docstring_of_the_checks_holds_a_solution():
+    modules = [module for name, module in sys.modules.items() if name.startswith("course_lib.checks")]
+    said = [module.__doc__ for module in modules] + [checks.Exercise.__call__.__doc__, checks.Exercise.__doc__]
+    said += [thing.__doc__ for module in modules for name, thing in vars(module).items() if not name.startswith("_")]
+    said = [words for words in said if isinstance(words, str)]
+    for exercise in checks.EXERCISES:
+        said += [part.title for part in exercise.parts]
+        for mistake in exercise.mistakes:
+            said += [mistake.name, mistake.hint]
+            report = exercise.judge(exercise.observe({**exercise.right, **mistake.answers}, 0), 0)
+            said.append(str(report))
+    text = squeezed("\n".join(said))
+    for lines in solution_lines().values():
+        assert not [line for line in lines if line in text]
