@@ -149,10 +149,11 @@ class LiveFigure:
         self._png = self._painter.png()
         self.text = ", ".join(f"{name} = {value}" for name, value in self.values.items()) if text is None else text
         self.error, self.frames = None, self.frames + 1
-        self._picture.layout.width = f"{self._painter.css_size[0]}px"
-        self._picture.value = self._png
+        # The picture last, since it is what is waited for: when it is there, so are its words.
         self._words.value = f'<div role="status" style="white-space: pre-wrap">{html.escape(self.text)}</div>'
         self._alarm.value = ""
+        self._picture.layout.width = f"{self._painter.css_size[0]}px"
+        self._picture.value = self._png
 
     def _say(self, error: Exception) -> None:
         self.error = f"{type(error).__name__}: {error}"
