@@ -2,7 +2,6 @@
 
 import json
 import random
-import time
 
 import numpy as np
 import pytest
@@ -304,6 +303,5 @@ def test_judging_is_quick_once_it_has_been_done(exercise):
     observation = exercise.observe(exercise.right, 11)
     exercise.judge(observation, 11)
     known = len(exercise._known)
-    start = time.process_time()
     exercise.judge(observation, 11)
-    assert len(exercise._known) == known, time.process_time() - start  # nothing was computed again
+    assert len(exercise._known) == known  # nothing was computed again

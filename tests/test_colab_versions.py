@@ -12,8 +12,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from jupyter_client import KernelManager
-from nbclient import NotebookClient
+from headless import execute
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 PINS = {"ipywidgets": "7.7.1", "ipython": "7.34.0", "ipykernel": "6.17.1", "matplotlib": "3.10.0", "numpy": "2.1.3"}
@@ -59,10 +58,7 @@ def run_twice(path: Path, environment: dict) -> tuple[list, list]:
     notebook.cells = [nbformat.from_dict(json.loads(json.dumps(cell))) for cell in cells * 2]
     for number, cell in enumerate(notebook.cells):
         cell.id = f"cell-{number}"
-    manager = KernelManager(kernel_name="python3")
-    manager.kernel_spec.argv[0] = sys.executable
-    client = NotebookClient(notebook, km=manager, timeout=900, resources={"metadata": {"path": path.parent}})
-    client.execute(env=environment)
+    execute(notebook, path.parent, environment, timeout=900)
     return notebook.cells[: len(cells)], notebook.cells[len(cells) :]
 
 

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from jupyter_client import KernelManager
-from nbclient import NotebookClient
+from headless import execute
 
 from course_lib import checks
 from exercises import release
@@ -82,10 +81,7 @@ def test_a_solution_is_saved_as_run_from_top_to_bottom(path):
 
 def run_through(path: Path):
     notebook = read(path)
-    manager = KernelManager(kernel_name="python3")
-    manager.kernel_spec.argv[0] = sys.executable
-    client = NotebookClient(notebook, km=manager, timeout=120, resources={"metadata": {"path": path.parent}})
-    client.execute(env={**os.environ, "OMP_NUM_THREADS": "1"})  # raises at an error in a cell that is not marked for one
+    execute(notebook, path.parent, {**os.environ, "OMP_NUM_THREADS": "1"}, timeout=120)
     return notebook
 
 

@@ -8,11 +8,11 @@ import matplotlib.colors
 import numpy as np
 import pytest
 import torch
+from live_frames import assert_frames_are_new_drawings
 from test_figures import colour_blind
 
 from course_lib.data import Mixture
 from course_lib.figures import temperature
-from course_lib.live import LiveFigure
 from course_lib.metrics import mean_interval
 
 CLASSES = ("bag", "coat", "dress", "shirt")
@@ -219,16 +219,7 @@ def figures():
 
 @pytest.mark.parametrize(("figure", "update", "states", "controls"), list(figures()), ids=["mass", "scale", "learned"])
 def test_a_frame_is_what_a_new_drawing_of_the_same_state_would_be(figure, update, states, controls):
-    live = LiveFigure(figure, update, **controls(**states[0]))
-    drawn = live._painter.full_draws
-    frames = []
-    for state in states[1:]:
-        live.set(**state)
-        frames.append(live.png())
-    assert live._painter.full_draws == drawn  # only artists were moved
-    assert len(set(frames)) == len(frames)
-    assert LiveFigure(figure, update, **controls(**states[-1])).png() == frames[-1]
-    assert live._painter.css_size[0] <= 900
+    assert_frames_are_new_drawings(figure, update, states, controls)
 
 
 # ---- the sweep ----

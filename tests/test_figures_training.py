@@ -6,6 +6,7 @@ import ipywidgets as widgets
 import numpy as np
 import pytest
 import torch
+from live_frames import assert_frames_are_new_drawings
 from PIL import Image
 
 from course_lib.figures import training
@@ -193,16 +194,7 @@ def figures():
 
 @pytest.mark.parametrize(("figure", "update", "states", "controls"), list(figures()), ids=["side by side", "symptoms", "views"])
 def test_a_frame_is_what_a_new_drawing_of_the_same_state_would_be(figure, update, states, controls):
-    live = LiveFigure(figure, update, **controls(**states[0]))
-    drawn = live._painter.full_draws
-    frames = []
-    for state in states[1:]:
-        live.set(**state)
-        frames.append(live.png())
-    assert live._painter.full_draws == drawn  # only artists were moved
-    assert len(set(frames)) == len(frames)
-    assert LiveFigure(figure, update, **controls(**states[-1])).png() == frames[-1]
-    assert live._painter.css_size[0] <= 900
+    assert_frames_are_new_drawings(figure, update, states, controls)
 
 
 # ---- patience ----

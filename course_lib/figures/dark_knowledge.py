@@ -49,9 +49,8 @@ def opinion_live(pixels, probabilities, classes: Sequence[str], labels) -> tuple
     figure = Figure(figsize=(8.2, 3.9), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=[1, 1.9])
     image = show_image(left, pixels[0])
-    caption = left.text(0.5, -0.04, "label", ha="center", va="top", transform=left.transAxes)
+    caption = beside(left.text(0.5, -0.04, "label", ha="center", va="top", transform=left.transAxes), (0, -0.2, 1, 0))
     bars = right.barh(range(len(classes)), [0] * len(classes), color=COLOURS["teacher"], height=0.7)
-    beside(left, caption, (0, -0.2, 1, 0))
     numbers = [right.text(0, k, "", va="center", fontsize=11, clip_on=True) for k in range(len(classes))]
     right.set(yticks=range(len(classes)), yticklabels=classes, ylim=(len(classes) - 0.5, -0.5))
     right.spines["left"].set_visible(False)

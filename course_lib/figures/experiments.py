@@ -37,5 +37,4 @@ def runs(groups: dict[str, Sequence[float]], ylabel: str, colours: dict[str, str
     axes.set_xticks(range(len(groups)), groups)
     axes.set(xlim=(-0.4, len(groups) - 0.15), ylabel=ylabel)
     axes.grid(axis="y")
-    axes.set_axisbelow(True)
     return Picture(figure, f"{ylabel}, mean and 95 % interval. " + "; ".join(lines))

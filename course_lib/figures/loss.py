@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, NullLocator
 from torch import Tensor
 
-from course_lib.figures.style import BEHIND, COLOURS, MARKERS, Picture, styled
+from course_lib.figures.style import BEHIND, COLOURS, MARKERS, Picture, log_axis, styled
 from course_lib.figures.t_squared import signed, temperature
 from course_lib.losses import soft_target_loss, soft_targets
 
@@ -66,7 +66,7 @@ def directions_live(v: Sequence[float], z: Sequence[float]) -> tuple[Figure, Cal
     reading = lower.text(0.97, 0.9, "", transform=lower.transAxes, ha="right", va="top", fontsize=13, clip_on=True)
     lines = [axes.axvline(1, color=COLOURS["quiet"], linewidth=1, zorder=1) for axes in (upper, lower)]
     for axes in (upper, lower):
-        _log_axis(axes, [1, 2, 4, 8, 20], LOWEST, HIGHEST)
+        _temperature_axis(axes, [1, 2, 4, 8, 20], LOWEST, HIGHEST)
         axes.grid(axis="y")
     upper.tick_params(labelbottom=False)
     for axes in (left, upper):  # above the axes, where nothing moves beneath them
@@ -245,7 +245,7 @@ def rounding(errors: dict[str, dict[str, dict[float, tuple[float, float]]]]) -> 
         axes.axhline(1, color=COLOURS["quiet"], linewidth=1, zorder=1)
         axes.set_yscale("log")
         axes.set(ylim=(bottom / 2, top * 2), title=title)
-        _log_axis(axes, [1, 4, 20, 100, 500], min(temperatures), max(temperatures))
+        _temperature_axis(axes, [1, 4, 20, 100, 500], min(temperatures), max(temperatures))
         axes.set_xlabel("temperature T")
         axes.yaxis.set_major_locator(FixedLocator([1e-8, 1e-6, 1e-4, 1e-2, 1, 100]))
         axes.yaxis.set_minor_locator(NullLocator())
@@ -262,9 +262,7 @@ def _padded(values: np.ndarray) -> tuple[float, float]:
     return values.min() - room, values.max() + room
 
 
-def _log_axis(axes: Axes, ticks: Sequence[float], low: float, high: float) -> None:
-    axes.set(xscale="log", xlim=(low / 1.1, high * 1.1))
-    axes.xaxis.set_major_locator(FixedLocator(ticks))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_locator(NullLocator())
+def _temperature_axis(axes: Axes, ticks: Sequence[float], low: float, high: float) -> None:
+    log_axis(axes.xaxis, ticks)
+    axes.set_xlim(low / 1.1, high * 1.1)
     axes.tick_params(labelsize=11)

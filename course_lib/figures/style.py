@@ -8,13 +8,14 @@ import base64
 import functools
 import io
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import matplotlib.style
-from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from matplotlib.transforms import Bbox, TransformedBbox
 
 COLOURS = {
@@ -70,15 +71,24 @@ def styled(draw: Callable) -> Callable:
     return wrapper
 
 
-def beside(axes: Axes, text: Text, box: tuple[float, float, float, float]) -> Text:
-    """Keep a text that stands outside of the axes, and changes, inside `box`: (left, bottom, right, top) in axes coordinates.
+def beside(text: Text, box: tuple[float, float, float, float]) -> Text:
+    """Keep a text that stands outside of its axes, and changes, inside `box`: (left, bottom, right, top) in axes coordinates.
 
     A live figure then knows what it may paint over, and need not draw all that comes after it again.
     """
     left, bottom, right, top = box
-    text.set_clip_box(TransformedBbox(Bbox([[left, bottom], [right, top]]), axes.transAxes))
+    text.set_clip_box(TransformedBbox(Bbox([[left, bottom], [right, top]]), text.axes.transAxes))
     text.set_clip_on(True)
     return text
+
+
+def log_axis(axis: Axis, ticks: Sequence[float], base: float = 10, words: Callable[[float], str] = "{:g}".format) -> None:
+    """Make an axis logarithmic, with these ticks and no others, `words` giving what is written at each."""
+    axes = axis.axes
+    (axes.set_xscale if axis is axes.xaxis else axes.set_yscale)("log", base=base)
+    axis.set_major_locator(FixedLocator(ticks))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: words(value)))
+    axis.set_minor_locator(NullLocator())
 
 
 def percent(p: float) -> str:

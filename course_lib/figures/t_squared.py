@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, NullLocator
 from torch import Tensor
 
-from course_lib.figures.style import BEHIND, COLOURS, MARKERS, Picture, percent, styled
+from course_lib.figures.style import BEHIND, COLOURS, MARKERS, Picture, log_axis, percent, styled
 from course_lib.losses import soft_targets
 from course_lib.metrics import mean_interval
 
@@ -187,12 +187,9 @@ def sizes(v: Tensor, students: dict[str, Tensor]) -> Picture:
         shown = ", ".join(f"{norms[T]:.2f} at T = {T}" for T in (1, 4, 20))
         lines.append(f"{name}: {shown}, limit {limit:.2f}")
     _temperature_axis(axes)
-    axes.set(yscale="log", ylim=(0.1, 4), ylabel="size of T (q − p)")
-    axes.yaxis.set_major_locator(FixedLocator([0.1, 0.2, 0.5, 1, 2, 4]))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.yaxis.set_minor_locator(NullLocator())
+    log_axis(axes.yaxis, [0.1, 0.2, 0.5, 1, 2, 4])
+    axes.set(ylim=(0.1, 4), ylabel="size of T (q − p)")
     axes.grid(axis="y")
-    axes.set_axisbelow(True)
     axes.set_title("dotted: the limit of T → ∞", color="#555555", fontsize=11)
     return Picture(figure, "Size of the gradient with T². " + "; ".join(lines))
 
@@ -228,7 +225,6 @@ def balance_live(v: Tensor, students: dict[str, Tensor], labels: Tensor) -> tupl
     axes.set(ylim=(-0.04, 1.08), ylabel="soft term's share of the gradient")
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f} %"))
     axes.grid(axis="y")
-    axes.set_axisbelow(True)
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 
     def update(T: float = 1.0, alpha: float = 0.5, student: str = next(iter(students))) -> str:
@@ -267,12 +263,9 @@ def forgotten(with_t2: dict[int, Sequence[float]], without: dict[int, Sequence[f
             lines.append(f"T = {T} {name}: {_runs(axes, i + shift, values, colour, marker, None if i else name)}")
     lines.append(f"labels alone: {_runs(axes, len(with_t2), labels, COLOURS['labels'], MARKERS['labels'], 'labels alone')}")
     axes.set_xticks(range(len(with_t2) + 1), [*map(temperature, with_t2), "labels alone"])
-    axes.set(xlim=(-0.5, len(with_t2) + 0.5), yscale="log", ylabel="KL(truth‖student) in nats")
-    axes.yaxis.set_major_locator(FixedLocator([0.01, 0.03, 0.1, 0.3, 1, 3]))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.yaxis.set_minor_locator(NullLocator())
+    log_axis(axes.yaxis, [0.01, 0.03, 0.1, 0.3, 1, 3])
+    axes.set(xlim=(-0.5, len(with_t2) + 0.5), ylabel="KL(truth‖student) in nats")
     axes.grid(axis="y")
-    axes.set_axisbelow(True)
     axes.legend(loc="upper left")
     return Picture(figure, f"KL(truth‖student) in nats, mean and 95 % interval of {len(labels)} runs. " + "; ".join(lines))
 
@@ -297,7 +290,5 @@ def _open(name: str) -> dict:
 
 
 def _temperature_axis(axes: Axes) -> None:
-    axes.set(xscale="log", xlim=(TEMPERATURES[0] / 1.12, TEMPERATURES[1] * 1.12), xlabel="temperature T")
-    axes.xaxis.set_major_locator(FixedLocator([1, 2, 4, 8, 20, 50, 100]))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_locator(NullLocator())
+    log_axis(axes.xaxis, [1, 2, 4, 8, 20, 50, 100])
+    axes.set(xlim=(TEMPERATURES[0] / 1.12, TEMPERATURES[1] * 1.12), xlabel="temperature T")

@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 from torch import Tensor
 
 from course_lib.figures.dark_knowledge import SHADES, show_image
-from course_lib.figures.style import COLOURS, MARKERS, Picture, beside, percent, styled
+from course_lib.figures.style import COLOURS, MARKERS, Picture, beside, log_axis, percent, styled
 from course_lib.losses import soft_targets
 from course_lib.metrics import entropy_bits, mean_interval
 
@@ -43,8 +43,7 @@ def mass_live(pixels, logits: Tensor, classes: Sequence[str], labels, lowest: fl
     left, middle = figure.add_subplot(grid[:, 0]), figure.add_subplot(grid[:, 1])
     upper, lower = figure.add_subplot(grid[0, 2]), figure.add_subplot(grid[1, 2])
     image = show_image(left, pixels[0])
-    caption = left.text(0.5, -0.04, "\n", ha="center", va="top", transform=left.transAxes)
-    beside(left, caption, (0, -0.5, 1, 0))
+    caption = beside(left.text(0.5, -0.04, "\n", ha="center", va="top", transform=left.transAxes), (0, -0.5, 1, 0))
 
     bars = _ranked_bars(middle, num_classes)
     names = [middle.text(-0.03, k, "", ha="right", va="center", fontsize=11, clip_on=True) for k in range(num_classes)]
@@ -197,8 +196,7 @@ def learned_live(mixture, data, learn: Callable, from_labels: dict, held_out: Te
         axes.set_title(title)
         axes.set(xticks=[], yticks=[], xlim=extent[:2], ylim=extent[2:])
         axes.spines[:].set_visible(False)
-    words = middle.text(0.5, -0.03, "", ha="center", va="top", fontsize=11, transform=middle.transAxes)
-    beside(middle, words, (0, -0.2, 1, 0))
+    words = beside(middle.text(0.5, -0.03, "", ha="center", va="top", fontsize=11, transform=middle.transAxes), (0, -0.2, 1, 0))
     left.text(0.5, -0.03, f"{len(points)} training points", ha="center", va="top", transform=left.transAxes)
 
     right.set(xlabel="trained at temperature $T$", ylim=(1e-3, 3), xlim=(0.09, 23))
@@ -296,11 +294,7 @@ def log2_axis(axis, lowest: float, highest: float) -> None:
     first, last = math.ceil(math.log2(lowest) - 1e-9), math.floor(math.log2(highest) + 1e-9)
     step = 1 if last - first <= 6 else 2
     ticks = [2.0**e for e in range(first, last + 1) if (e - first) % step == 0]
-    axes: Axes = axis.axes
-    (axes.set_xscale if axis is axes.xaxis else axes.set_yscale)("log", base=2)
-    axis.set_ticks(ticks)
-    axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}" if value >= 1 else f"1/{1 / value:g}"))
+    log_axis(axis, ticks, base=2, words=lambda value: f"{value:g}" if value >= 1 else f"1/{1 / value:g}")
     axis.set_tick_params(labelsize=11)  # named, since a live figure makes its ticks when it is drawn, outside of the style
 
 

@@ -6,11 +6,10 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from torch import Tensor
 
 from course_lib.figures.dark_knowledge import show_image
-from course_lib.figures.style import BEHIND, COLOURS, MARKERS, Picture, beside, percent, styled
+from course_lib.figures.style import BEHIND, COLOURS, MARKERS, Picture, beside, log_axis, percent, styled
 from course_lib.metrics import mean_interval
 
 
@@ -136,10 +135,8 @@ def symptoms_live(pixels, label: int, loops: dict[str, Recording], classes: Sequ
     upper.legend(loc="lower left", bbox_to_anchor=(0, 0.98), ncols=2)
     (curve,) = lower.plot([], [], color=COLOURS["truth"], linewidth=1.5)
     (point,) = lower.plot([], [], MARKERS["truth"], color=COLOURS["truth"])
-    lower.set(yscale="log", ylim=(1e-3, 100), xlim=(0, steps * 1.03), xlabel="step", ylabel="soft loss")
-    lower.yaxis.set_major_locator(FixedLocator([0.001, 0.01, 0.1, 1, 10, 100]))
-    lower.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    lower.yaxis.set_minor_locator(NullLocator())
+    log_axis(lower.yaxis, [0.001, 0.01, 0.1, 1, 10, 100])
+    lower.set(ylim=(1e-3, 100), xlim=(0, steps * 1.03), xlabel="step", ylabel="soft loss")
     times = [axes.axvline(1, color=COLOURS["highlight"], linewidth=1.2, zorder=1) for axes in (upper, lower)]
     for axes in (upper, lower):
         axes.grid(axis="y")
@@ -188,11 +185,7 @@ def views_live(
     image = show_image(left, np.asarray(show(images[:1])[0]))
     left.spines[:].set_visible(True)  # a frame: without one, nobody sees where the picture is moved to
     label, reading = (
-        beside(
-            left,
-            left.text(0.5, y, "words", ha="center", va="top", fontsize=size, transform=left.transAxes),
-            (0, y - 0.16, 1, y),
-        )
+        beside(left.text(0.5, y, "words", ha="center", va="top", fontsize=size, transform=left.transAxes), (0, y - 0.16, 1, y))
         for y, size in ((-0.03, 12), (-0.19, 14))
     )
     old = right_axes.barh(

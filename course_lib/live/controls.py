@@ -55,7 +55,7 @@ def with_label(name: str, control: widgets.Widget) -> widgets.Widget:
     label = control.description or name
     if isinstance(control, (widgets.IntSlider, widgets.FloatSlider, widgets.FloatLogSlider)):
         kind = widgets.BoundedIntText if isinstance(control, widgets.IntSlider) else widgets.BoundedFloatText
-        low, high = _range(control)
+        low, high = value_range(control)
         shown, step = partial(_as_read, control), None if control.has_trait("base") else control.step
         field = kind(value=shown(), min=low, max=high, step=step, layout=widgets.Layout(width=f"calc({len(label)}ch + 6.5em)"))
         following = []  # not empty while the field follows the slider: then it must not round the slider's value
@@ -96,7 +96,7 @@ def _hint(widget: widgets.Widget, text: str) -> None:
         setattr(widget, name, text)
 
 
-def _range(slider: widgets.Widget) -> tuple:
+def value_range(slider: widgets.Widget) -> tuple:
     """(lowest, highest) value; a logarithmic slider's limits are exponents."""
     return tuple(slider.base**end if slider.has_trait("base") else end for end in (slider.min, slider.max))
 
@@ -116,7 +116,7 @@ def _needed(control: widgets.Widget) -> str:
     if control.has_trait("options"):
         return "one of " + ", ".join(repr(value) for _, value in control._options_full)
     if control.has_trait("min"):
-        return "a number from {:g} to {:g}".format(*_range(control))
+        return "a number from {:g} to {:g}".format(*value_range(control))
     return f"a value that {type(control).__name__} takes, such as {control.value!r}"
 
 

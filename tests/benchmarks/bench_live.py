@@ -33,6 +33,7 @@ from lab import REPOSITORY, Lab, browser, why_not
 import course_lib.figures
 import course_lib.live
 from course_lib.live import LiveFigure
+from course_lib.live.controls import value_range
 
 PLACES = 9  # of each control, from one end to the other
 
@@ -92,13 +93,8 @@ def moves(live: LiveFigure) -> Iterator[dict]:
         if control.has_trait("options"):
             values = [value for _, value in control._options_full]
         elif control.has_trait("min"):
-            ends = (
-                (control.base**control.min, control.base**control.max)
-                if control.has_trait("base")
-                else (control.min, control.max)
-            )
             space = np.geomspace if control.has_trait("base") else np.linspace
-            values = [type(control.value)(value) for value in space(*ends, PLACES)]
+            values = [type(control.value)(value) for value in space(*value_range(control), PLACES)]
         else:
             values = [not control.value, control.value]
         yield from ({name: value} for value in values)

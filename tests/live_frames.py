@@ -1,0 +1,36 @@
+"""What the tests of every notebook's figures ask of its live ones."""
+
+import io
+from collections.abc import Callable
+
+from PIL import Image
+
+from course_lib.live import LiveFigure
+
+WIDEST = 900  # CSS pixels: fits a page of 1024 beside the margins of a notebook
+
+
+def assert_only_artists_move(live: LiveFigure, states: list[dict]) -> None:
+    """Through all states: no frame is drawn in full, no two are alike, and they fit the page. Closes the figure."""
+    draws, seen = live._painter.full_draws, set()
+    for state in states:
+        live.set(**state)
+        seen.add((live.png(), live.text))
+    assert live._painter.full_draws == draws
+    assert len(seen) == len(states)
+    assert Image.open(io.BytesIO(live.png())).width <= 2 * WIDEST
+    live.close()
+
+
+def assert_frames_are_new_drawings(figure, update: Callable, states: list[dict], controls: Callable[..., dict]) -> None:
+    """From the first state through the others, each picture is another, and the last is what a new LiveFigure draws there."""
+    live = LiveFigure(figure, update, **controls(**states[0]))
+    drawn = live._painter.full_draws
+    frames = []
+    for state in states[1:]:
+        live.set(**state)
+        frames.append(live.png())
+    assert live._painter.full_draws == drawn  # only artists were moved
+    assert len(set(frames)) == len(frames)
+    assert LiveFigure(figure, update, **controls(**states[-1])).png() == frames[-1]
+    assert live._painter.css_size[0] <= WIDEST
