@@ -1,5 +1,6 @@
 """The checks: right answers pass however they are written, wrong ones fail by their name, and nothing else gets in the way."""
 
+import inspect
 import json
 import random
 
@@ -244,7 +245,8 @@ def test_settings_that_an_answer_changes_are_put_back():
 # ---- observations that were not made by observe ----
 
 FORGED = [
-    None, 3, "passed", [], {}, {"status": "passed"}, {"status": "observed"}, {"status": "observed", "items": None},
+    None, 3, "passed", {"status": "timeout"}, {"status": "raised"}, {"status": "oom"},
+    [], {}, {"status": "passed"}, {"status": "observed"}, {"status": "observed", "items": None},
     {"status": "observed", "items": [None]}, {"status": "observed", "items": [{"label": 1, "value": 2}] * 5},
     {"status": "observed", "items": [], "printed": -1}, {"status": ["observed"], "items": []}, {"status": "raised", "error": 3},
     {"status": "observed", "items": [{"label": "x" * 10**6, "value": {"shape": [1] * 10**4}}]},
@@ -305,3 +307,11 @@ def test_judging_is_quick_once_it_has_been_done(exercise):
     known = len(exercise._known)
     exercise.judge(observation, 11)
     assert len(exercise._known) == known  # nothing was computed again
+
+
+def test_the_source_of_a_mistake_renames_the_answer_and_nothing_else():
+    for exercise, mistake in MISTAKES:
+        for name, function in mistake.answers.items():
+            calls = inspect.getsource(function).count(f".{function.__name__}(")
+            assert mistake.source.count(f".{function.__name__}(") == calls, (exercise, mistake.name)
+            assert f"def {function.__name__}(" not in mistake.source or function.__name__ == name

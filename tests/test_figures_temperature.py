@@ -41,6 +41,15 @@ def scale():
 # ---- where the mass goes ----
 
 
+def test_a_number_stays_at_the_end_of_its_bar_however_slowly_that_moves():
+    figure, update = mass()
+    middle = figure.axes[1]
+    for step in range(400):
+        update(0, 2 ** (step / 100 - 1))
+        for bar, number in zip(middle.patches, middle.texts[4:], strict=True):
+            assert number.get_position()[0] == pytest.approx(bar.get_width(), abs=0.002)
+
+
 @pytest.mark.parametrize("T", ROWS)
 def test_the_mass_at_T(T):
     figure, update = mass()

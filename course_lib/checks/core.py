@@ -54,7 +54,8 @@ def _renamed(function: Callable, name: str) -> str:
     definition = ast.parse("\n".join(lines)).body[0]
     # Without the decorators, and without the docstring, which is the hint.
     lines = lines[definition.lineno - 1 : definition.body[0].lineno - 1] + lines[definition.body[0].end_lineno :]
-    return re.sub(rf"\b{function.__name__}\b", name, "\n".join(lines))
+    # Not where it is an attribute: a wrong answer called cross_entropy may call F.cross_entropy.
+    return re.sub(rf"(?<!\.)\b{function.__name__}\b", name, "\n".join(lines))
 
 
 @dataclass(frozen=True, eq=False)
@@ -231,7 +232,7 @@ def _read(raw) -> _Found | None:
     if type(printed) is not int or not 0 <= printed < 2**62:
         return None
     if status in _NOTHING_TO_COMPARE or (status == "timeout" and "items" not in raw):
-        return _Found(status, [], {}, printed)
+        return _Found(status, [], _error({}), printed)
     items, error = raw.get("items"), raw.get("error") or {}
     if status not in ("observed", "raised", "timeout") or not isinstance(items, list) or len(items) > 1000:
         return None
@@ -240,9 +241,11 @@ def _read(raw) -> _Found | None:
         return None
     if any(value is None or not isinstance(label, str) or len(label) > MAX_TEXT for label, value in pairs):
         return None
-    return _Found(
-        status, pairs, {name: _words(error.get(name)) for name in ("type", "message", "line", "code", "during")}, printed
-    )
+    return _Found(status, pairs, _error(error), printed)
+
+
+def _error(raw: dict) -> dict[str, str]:
+    return {name: _words(raw.get(name)) for name in ("type", "message", "line", "code", "during")}
 
 
 def _words(value) -> str:
@@ -256,7 +259,7 @@ def _failure(found: _Found) -> str:
     error = found.error
     if error["type"] == Unusable.__name__:
         return error["message"]
-    during = f" ({error['during']})" if error.get("during") else ""
+    during = f" ({error['during']})" if error["during"] else ""
     if found.status == "timeout":
         return f"It did not come to an end in time and was stopped{during}. Is there a loop that never ends?"
     if "leaf Variable that requires grad" in error["message"]:
