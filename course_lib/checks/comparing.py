@@ -21,19 +21,21 @@ def difference(label: str, found: Record, item: Item, expected: Record) -> str |
     return (_entries if expected.kind == "list" else _values)(label, found, item, expected)
 
 
-def alike(found: Record, item: Item, wrong: Record) -> bool:
-    """Whether an answer behaved like a known mistake in one item, where the mistake gave `wrong`."""
+def alike(found: Record, item: Item, wrong: Record, looseness: float = 3) -> bool:
+    """Whether an answer behaved like a known mistake in one item, where the mistake gave `wrong`.
+
+    Where numbers run off, so does their rounding: looseness says how many times as far as what is right they may be.
+    """
     if found.kind == wrong.kind == "list" and item.verdict is None:
         pairs = zip(found.items, wrong.items, strict=False)
-        return len(found.items) == len(wrong.items) and all(alike(ours, item, theirs) for ours, theirs in pairs)
+        return len(found.items) == len(wrong.items) and all(alike(ours, item, theirs, looseness) for ours, theirs in pairs)
     if (found.text, found.shape, _scalar(found)) != (wrong.text, wrong.shape, _scalar(wrong)):
         return False
     if item.verdict is not None:
         return _verdict(item, found) == _verdict(item, wrong)
     if found.values is None or wrong.values is None:
         return found.values == wrong.values
-    # Where numbers run off, so does their rounding: ten times as far as what is right may be.
-    rtol, atol = max(10 * item.rtol, 1e-5), max(10 * item.atol, 1e-6)
+    rtol, atol = looseness * max(item.rtol, 1e-6), looseness * max(item.atol, 1e-7)
     return all(_near(a, b, rtol, atol) for a, b in zip(found.values, wrong.values, strict=True))
 
 
@@ -62,21 +64,23 @@ def _form(label: str, found: Record, expected: Record) -> str | None:
     if found.kind == "none" and expected.kind != "none":
         return f"{_capital(label)}: it returned None. Is there a `return`?"
     if _scalar(found) != _scalar(expected):
-        return f"{_capital(label)}: it returned {_name(found)}; wanted is {_name(expected)}."
+        return f"{_capital(label)}: it returned {_name(found)}; expected is {_name(expected)}."
     whole = expected.dtype in _INTEGERS
     if expected.kind in ("tensor", "number") and found.dtype not in (_INTEGERS if whole else _FLOATS):
         ints_will_do = not whole and found.kind == "number" and found.dtype == "int"
         if not ints_will_do and found.dtype != expected.dtype:
             wanted = "a whole number" if whole else "float32 or float64"
-            return f"{_capital(label)}: the values have dtype {found.dtype}; wanted is {wanted}."
+            return f"{_capital(label)}: the values have dtype {found.dtype}; expected is {wanted}."
     if found.shape != expected.shape:
-        return f"{_capital(label)}: the shape is {found.shape}; wanted is {expected.shape}."
+        return f"{_capital(label)}: the shape is {found.shape}; expected is {expected.shape}."
     if expected.values is not None and found.values is None:
         return f"{_capital(label)}: the values could not be read."
     return None
 
 
 def _name(record: Record) -> str:
+    if record.kind == "tensor" and not record.shape:
+        return "a tensor with a single number, of shape ()"
     if record.kind == "tensor":
         return f"a tensor of shape {record.shape}"
     if record.kind == "other":
@@ -86,7 +90,7 @@ def _name(record: Record) -> str:
 
 def _entries(label: str, found: Record, item: Item, expected: Record) -> str | None:
     if len(found.items) != len(expected.items):
-        return f"{_capital(label)}: it returned {len(found.items)} entries; wanted are {len(expected.items)}."
+        return f"{_capital(label)}: it returned {len(found.items)} entries; expected are {len(expected.items)}."
     for number, (ours, theirs) in enumerate(zip(found.items, expected.items, strict=True)):
         where = f"{label}, entry {number}"
         problem = _form(where, ours, theirs) or _values(where, ours, item, theirs)
@@ -97,11 +101,8 @@ def _entries(label: str, found: Record, item: Item, expected: Record) -> str | N
 
 def _values(label: str, found: Record, item: Item, expected: Record) -> str | None:
     if expected.kind == "text" or expected.values is None:
-        return (
-            None
-            if found.text == expected.text
-            else f"{_capital(label)}: it returned {found.text!r}, right is {expected.text!r}."
-        )
+        same = found.text == expected.text
+        return None if same else f"{_capital(label)}: it is {found.text!r}, but should be {expected.text!r}."
     odd = [value for value in found.values if not math.isfinite(value)]
     if odd and all(map(math.isfinite, expected.values)):
         names = " and ".join(sorted({"NaN" if math.isnan(value) else "infinity" for value in odd}))
@@ -114,9 +115,9 @@ def _values(label: str, found: Record, item: Item, expected: Record) -> str | No
     worst = max(off, key=lambda position: abs(pairs[position][0] - pairs[position][1]))
     ours, theirs = (_number(value) for value in pairs[worst])
     if len(pairs) == 1:
-        return f"{_capital(label)}: it is {ours}, right is {theirs}."
-    where = _index(worst, found.shape)
-    return f"{_capital(label)}: {len(off)} of {len(pairs)} values are off; entry {where} is {ours}, right is {theirs}."
+        return f"{_capital(label)}: it is {ours}, but should be {theirs}."
+    example = "" if item.brief else f"; entry {_index(worst, found.shape)} is {ours}, but should be {theirs}"
+    return f"{_capital(label)}: {len(off)} of {len(pairs)} values are off{example}."
 
 
 def _near(found: float, right: float, rtol: float, atol: float) -> bool:

@@ -8,14 +8,22 @@ made the same mistake.
 
 import ast
 import inspect
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from course_lib.checks import observing
-from course_lib.checks.comparing import alike, difference
-from course_lib.checks.observing import Observed, Recorder, Unusable
-from course_lib.checks.records import MAX_TEXT, Record, read
+from course_lib.checks.judging import (
+    NOTHING_TO_COMPARE,
+    Expected,
+    Found,
+    as_found,
+    differences_between,
+    failure,
+    read_observation,
+    resemblance,
+)
+from course_lib.checks.observing import Observed, Recorder
+from course_lib.checks.records import read
 from course_lib.checks.report import CheckFailed, PartResult, Report
 
 SEED = 0  # of the checks in notebooks
@@ -54,8 +62,7 @@ def _renamed(function: Callable, name: str) -> str:
     definition = ast.parse("\n".join(lines)).body[0]
     # Without the decorators, and without the docstring, which is the hint.
     lines = lines[definition.lineno - 1 : definition.body[0].lineno - 1] + lines[definition.body[0].end_lineno :]
-    # Not where it is an attribute: a wrong answer called cross_entropy may call F.cross_entropy.
-    return re.sub(rf"(?<!\.)\b{function.__name__}\b", name, "\n".join(lines))
+    return "\n".join(lines).replace(f"def {function.__name__}(", f"def {name}(", 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,32 +166,34 @@ class Exercise:
             name, hint = (mistake.name, mistake.hint) if mistake else (None, hint)
             return PartResult(part.name, part.title, points, part.points, status, message, name, hint, printed)
 
-        found = _read(raw)
+        found = read_observation(raw)
         if found is None:
             return result("invalid", "What came back could not be read.")
-        if found.status in _NOTHING_TO_COMPARE:
-            return result(found.status, _NOTHING_TO_COMPARE[found.status].format(" and ".join(f"`{n}`" for n in part.answers)))
+        if found.status in NOTHING_TO_COMPARE:
+            return result(found.status, NOTHING_TO_COMPARE[found.status].format(" and ".join(f"`{n}`" for n in part.answers)))
         expected = self._expected(part, None, seed)
-        differences = _differences(found, expected)
+        differences = differences_between(found, expected)
         if found.status == "observed" and not differences:
             return result("passed", printed=found.printed)
-        message, hint = (_failure(found), "") if found.status != "observed" else next(iter(differences.values()))
+        message, hint = (failure(found), "") if found.status != "observed" else next(iter(differences.values()))
         status = "wrong" if found.status == "observed" else found.status
         return result(status, message, self._recognise(part, found, differences, seed), hint, found.printed)
 
-    def _recognise(self, part: Part, found: "_Found", differences: dict, seed: int) -> Mistake | None:
-        """The mistake that gives the same values; else one that gives the same where these are wrong."""
-        known = [(mistake, self._expected(part, mistake, seed)) for mistake in self._candidates(part)]
-        same = (mistake for mistake, wrong in known if _behaves_like(found, wrong))
-        partly = (mistake for mistake, wrong in known if differences and _behaves_like(found, wrong, where=set(differences)))
-        return next(same, None) or next(partly, None)
+    def _recognise(self, part: Part, found: Found, differences: dict, seed: int) -> Mistake | None:
+        """The mistake that the answer resembles most, if any; of several that are equal the first."""
+        best, most = None, 0
+        for mistake in self._candidates(part):
+            how_much = resemblance(found, differences, self._expected(part, mistake, seed))
+            if how_much > most:
+                best, most = mistake, how_much
+        return best
 
     def _candidates(self, part: Part) -> list[Mistake]:
         """The part's own mistakes, then those of other parts that are made in the same answer."""
         own = [mistake for mistake in self.mistakes if mistake.part == part.name]
         return own + [m for m in self.mistakes if m.part != part.name and set(m.answers) & set(part.answers)]
 
-    def _expected(self, part: Part, mistake: Mistake | None, seed: int) -> "_Expected":
+    def _expected(self, part: Part, mistake: Mistake | None, seed: int) -> Expected:
         key = part.name, mistake and (mistake.part, mistake.name), seed
         if key not in self._known:
             if len(self._known) >= _CACHED:
@@ -193,109 +202,11 @@ class Exercise:
             if mistake is None and observed.status != "observed":
                 raise RuntimeError(f"our own answer to {self.name}, {part.name}, failed: {observed.error}")
             records = [read(item.value) for item in observed.items]
-            self._known[key] = _Expected(observed, records)
+            differences = {}
+            if mistake is not None:
+                differences = differences_between(as_found(observed, records), self._expected(part, None, seed))
+            self._known[key] = Expected(observed, records, differences)
         return self._known[key]
-
-
-@dataclass(frozen=True)
-class _Expected:
-    """What our own answers, right or wrong, gave."""
-
-    observed: Observed
-    records: list[Record | None]
-
-
-@dataclass(frozen=True)
-class _Found:
-    """An observation that came from elsewhere, as far as it is well formed."""
-
-    status: str
-    items: list[tuple[str, Record]]
-    error: dict
-    printed: int
-
-
-_NOTHING_TO_COMPARE = {
-    "unanswered": "Not answered yet. Still to write: {}.",
-    "missing": "Not answered yet. There is no {}.",
-    "oom": "It needed more memory than there is, and was stopped.",
-    "crash": "It ended the process that it ran in.",
-    "output": "It wrote more output than is allowed, and was stopped.",
-    "invalid": "What came back could not be read.",
-}
-
-
-def _read(raw) -> _Found | None:
-    if not isinstance(raw, dict) or not isinstance(raw.get("status"), str):
-        return None
-    status, printed = raw["status"], raw.get("printed", 0)
-    if type(printed) is not int or not 0 <= printed < 2**62:
-        return None
-    if status in _NOTHING_TO_COMPARE or (status == "timeout" and "items" not in raw):
-        return _Found(status, [], _error({}), printed)
-    items, error = raw.get("items"), raw.get("error") or {}
-    if status not in ("observed", "raised", "timeout") or not isinstance(items, list) or len(items) > 1000:
-        return None
-    pairs = [(item.get("label"), read(item.get("value"))) for item in items if isinstance(item, dict)]
-    if len(pairs) != len(items) or not isinstance(error, dict):
-        return None
-    if any(value is None or not isinstance(label, str) or len(label) > MAX_TEXT for label, value in pairs):
-        return None
-    return _Found(status, pairs, _error(error), printed)
-
-
-def _error(raw: dict) -> dict[str, str]:
-    return {name: _words(raw.get(name)) for name in ("type", "message", "line", "code", "during")}
-
-
-def _words(value) -> str:
-    if type(value) is int:
-        return str(value) if abs(value) < 10**9 else ""
-    return value[:MAX_TEXT] if isinstance(value, str) else ""
-
-
-def _failure(found: _Found) -> str:
-    """What stopped an answer."""
-    error = found.error
-    if error["type"] == Unusable.__name__:
-        return error["message"]
-    during = f" ({error['during']})" if error["during"] else ""
-    if found.status == "timeout":
-        return f"It did not come to an end in time and was stopped{during}. Is there a loop that never ends?"
-    if "leaf Variable that requires grad" in error["message"]:
-        return f"It changes its argument in place{during}. The caller still needs that: work on a copy."
-    where = f" in line {error['line']}: {error['code']}" if error["code"] else ""
-    return f"It raised {error['type']}: {error['message']}{during}{where}"
-
-
-def _differences(found: _Found, expected: _Expected) -> dict[int, tuple[str, str]]:
-    """What is wrong, by number of the item: a message, and a hint for when nothing more is known."""
-    wrong, items = {}, expected.observed.items
-    for number, (item, right) in enumerate(zip(items, expected.records, strict=True)):
-        label, ours = found.items[number] if number < len(found.items) else (None, None)
-        if label == item.label:
-            problem = difference(label, ours, item, right)
-        else:
-            problem = None if found.status != "observed" and label is None else "What came back could not be read."
-        if problem:
-            wrong[number] = problem, item.hint
-    return wrong
-
-
-def _behaves_like(found: _Found, wrong: _Expected, where: set[int] | None = None) -> bool:
-    """Whether what was found is what a known mistake gives, in all items or in those of the given numbers."""
-    observed = wrong.observed
-    if found.status != observed.status or len(found.items) != len(observed.items):
-        return False
-    if found.status == "raised" and _kind_of(found.error) != _kind_of(observed.error):
-        return False
-    rows = enumerate(zip(found.items, observed.items, wrong.records, strict=True))
-    chosen = [row for number, row in rows if where is None or number in where]
-    return all(label == item.label and alike(ours, item, theirs) for (label, ours), item, theirs in chosen)
-
-
-def _kind_of(error: dict) -> tuple[str, str]:
-    return error["type"], error["message"].removeprefix("float ")  # Python says "division by zero" in two ways
 
 
 class Mistakes(list):

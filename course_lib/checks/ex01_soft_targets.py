@@ -9,11 +9,15 @@ from course_lib.checks.inputs import bell, generator, whole
 wrong = Mistakes()
 
 
+_ONE_ROW = "Take one row: do its values add up to 1, and does a larger T bring them together?"
+_COIN = "Two equal probabilities should give 1 bit, four of them 2."
+
+
 def _formula(recorder, answers, seed):
     for purpose, (shape, T) in enumerate([((4, 5), 1.0), ((3, 5), 2.5), ((5,), 0.5), ((2, 3, 4), 4.0)]):
         logits = bell(generator(seed, purpose), *shape, scale=2)
         label = f"logits of shape {shape} at T = {T:g}"
-        recorder.call(label, answers["soft_targets"], {"logits": logits, "T": T})
+        recorder.call(label, answers["soft_targets"], {"logits": logits, "T": T}, hint=_ONE_ROW)
 
 
 def _stable(recorder, answers, seed):
@@ -27,7 +31,7 @@ def _stable(recorder, answers, seed):
 
 def _entropy(recorder, answers, seed):
     p = torch.softmax(bell(generator(seed, 20), 4, 6, scale=2), -1)
-    recorder.call("the entropy of 4 rows", answers["entropy"], {"probabilities": p})
+    recorder.call("the entropy of 4 rows", answers["entropy"], {"probabilities": p}, hint=_COIN)
     p = torch.softmax(bell(generator(seed, 21), 2, 3, 5, scale=1), -1)
     recorder.call("the entropy of rows in a tensor of shape (2, 3, 5)", answers["entropy"], {"probabilities": p})
     p = torch.tensor([[0, 1, 0, 0], [0.5, 0, 0.5, 0], [0.25, 0.25, 0.25, 0.25]])[

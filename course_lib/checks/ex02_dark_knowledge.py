@@ -20,7 +20,12 @@ def _similarity(recorder, answers, seed):
     for purpose, (num_classes, T) in enumerate([(5, 4.0), (3, 1.0), (6, 2.0)]):
         logits = _teacher_logits(seed, purpose, num_classes=num_classes)
         label = f"the likeness of {num_classes} classes at T = {T:g}"
-        recorder.call(label, answers["class_similarity"], {"teacher_logits": logits, "T": T})
+        recorder.call(
+            label,
+            answers["class_similarity"],
+            {"teacher_logits": logits, "T": T},
+            hint="What do the rows of your matrix add up to?",
+        )
 
 
 def _nearest(recorder, answers, seed):
@@ -60,10 +65,10 @@ def _named(logits, unseen, share):
         if added[0, unseen] < 0:
             return "The unseen class has been made less likely than it was."
         if abs(after - (1 - share)) <= 1.01 / len(logits):
-            return f"The unseen class comes first in {1 - share:.0%} of the rows; wanted is {share:.0%}."
+            return f"The unseen class comes first in {1 - share:.0%} of the rows; it should in {share:.0%}."
         if abs(after - before) <= 1.01 / len(logits):
             return "The unseen class comes first no more often than before."
-        return f"The unseen class comes first in too {'few' if after < share else 'many'} rows; wanted is {share:.0%}."
+        return f"The unseen class comes first in too {'few' if after < share else 'many'} rows; it should in {share:.0%}."
 
     return verdict
 

@@ -18,23 +18,31 @@ def _pair(seed, purpose, *shape, scale=2.0):
     }
 
 
+_BY_AUTOGRAD = "Take z and v from above, write the soft term down, and compare with what autograd says."
+_FAR_OUT = "At T = 1000 the slope is very nearly −2. What is yours?"
+_HOT = "Compare with your gradient at T = 1000."
+
+
 def _closed_form(recorder, answers, seed):
     for purpose, (shape, T) in enumerate([((4, 5), 1.0), ((3, 3), 2.0), ((2, 6), 5.0), ((4, 4), 0.5)]):
         inputs = {**_pair(seed, purpose, *shape), "T": T}
-        recorder.call(f"the gradient at T = {T:g}", answers["soft_term_gradient"], inputs)
+        recorder.call(f"the gradient at T = {T:g}", answers["soft_term_gradient"], inputs, hint=_BY_AUTOGRAD)
 
 
 def _slope(recorder, answers, seed):
     for purpose, T in enumerate([1.0, 4.0, 30.0]):
-        inputs = {**_pair(seed, 10 + purpose, 8, 5), "T": T}
-        recorder.call(f"the slope at T = {T:g}", answers["gradient_slope"], inputs, rtol=0, atol=0.01)
+        inputs = _pair(seed, 10 + purpose, 8, 5)
+        # Rows of very different size: a mean of lengths is then not the length of all rows together.
+        inputs["student_logits"] = inputs["student_logits"] * torch.logspace(-2, 1, 8, dtype=torch.float64)[:, None]
+        inputs["T"] = T
+        recorder.call(f"the slope at T = {T:g}", answers["gradient_slope"], inputs, rtol=0, atol=0.01, hint=_FAR_OUT)
 
 
 def _limit(recorder, answers, seed):
     for purpose, (shape, shift) in enumerate([((4, 3), 0.0), ((3, 6), 2.0)]):
         inputs = _pair(seed, 20 + purpose, *shape)
         inputs["teacher_logits"] = inputs["teacher_logits"] + shift
-        recorder.call(f"the limit for {shape[1]} classes", answers["gradient_limit"], inputs)
+        recorder.call(f"the limit for {shape[1]} classes", answers["gradient_limit"], inputs, hint=_HOT)
 
 
 def soft_term_gradient(student_logits, teacher_logits, T):
@@ -95,6 +103,12 @@ def reverse(student_logits, teacher_logits, T):
     return torch.autograd.grad(T**2 * (log_q.exp() * (log_q - log_p)).sum(), z)[0]
 
 
+@wrong("soft_term_gradient", "closed form", "divided by the number of rows")
+def averaged(student_logits, teacher_logits, T):
+    """Every row is an example with a soft term of its own. What does the text say of the mean?"""
+    return T * (torch.softmax(student_logits / T, -1) - torch.softmax(teacher_logits / T, -1)) / len(student_logits)
+
+
 @wrong("gradient_slope", "slope", "the factor T² is still in")
 def with_square(student_logits, teacher_logits, T):
     """The slope is asked for the gradient without the factor. Far to the right it should come near −2."""
@@ -148,6 +162,30 @@ def long_step(student_logits, teacher_logits, T):
         return ((q - p) / T).norm(dim=-1).mean()
 
     return ((size(2 * T) / size(T)).log() / math.log(2)).item()
+
+
+@wrong("gradient_slope", "slope", "one length for the whole batch")
+def one_length(student_logits, teacher_logits, T):
+    """Each row has a gradient, and each gradient a length. What is averaged?"""
+
+    def size(T):
+        p, q = torch.softmax(teacher_logits / T, -1), torch.softmax(student_logits / T, -1)
+        return ((q - p) / T).norm()
+
+    return ((size(T * 1.001) / size(T / 1.001)).log() / (2 * math.log(1.001))).item()
+
+
+@wrong("gradient_limit", "limit", "one mean for the whole batch")
+def one_mean(student_logits, teacher_logits):
+    """The classes of one example share a softmax; the examples don't. Over what is the mean?"""
+    apart = student_logits - teacher_logits
+    return (apart - apart.mean()) / apart.shape[-1]
+
+
+@wrong("gradient_limit", "limit", "neither centred nor divided by the number of classes")
+def plain_difference(student_logits, teacher_logits):
+    """At a high temperature a softmax is 1/N and a little more or less. Where does N go, and what becomes of the mean logit?"""
+    return student_logits - teacher_logits
 
 
 @wrong("gradient_limit", "limit", "the logits are not centred")

@@ -21,11 +21,15 @@ def _with_labels(seed, purpose, n, num_classes, scale=2.0):
     return {**_pair(seed, purpose, n, num_classes, scale), "labels": labels}
 
 
+_BY_HAND = "Try one example: v = (3, 1, 0) and z = (1, 1, 0) at T = 1 give 0.3797, at T = 2 0.4887."
+_ENDS = "What should be left at alpha = 1, and what at alpha = 0?"
+
+
 def _soft_term(recorder, answers, seed):
     for purpose, (n, num_classes, T) in enumerate([(4, 5, 1.0), (6, 3, 2.0), (3, 10, 4.0)]):
         inputs = {**_pair(seed, purpose, n, num_classes), "T": T}
         label = f"the soft term of {n} examples at T = {T:g}"
-        recorder.call(label, answers["soft_term"], inputs, gradient="student_logits")
+        recorder.call(label, answers["soft_term"], inputs, gradient="student_logits", hint=_BY_HAND)
     equal = _pair(seed, 9, 3, 4)["student_logits"]
     recorder.call(
         "the soft term for equal logits",
@@ -38,7 +42,7 @@ def _whole(recorder, answers, seed):
     for purpose, (n, num_classes, T, alpha) in enumerate([(6, 5, 2.0, 0.9), (4, 3, 4.0, 0.3), (5, 10, 1.0, 0.6)]):
         inputs = {**_with_labels(seed, 10 + purpose, n, num_classes), "T": T, "alpha": alpha}
         label = f"the loss at T = {T:g}, alpha = {alpha:g}"
-        recorder.call(label, answers["distillation_loss"], inputs, gradient="student_logits")
+        recorder.call(label, answers["distillation_loss"], inputs, gradient="student_logits", hint=_ENDS)
 
 
 def _safe(recorder, answers, seed):
@@ -121,6 +125,18 @@ def probabilities_first(student_logits, teacher_logits, T):
     return T**2 * F.kl_div(q, p, reduction="batchmean")
 
 
+@wrong("soft_term", "soft term", 'probabilities where log-probabilities belong, and `reduction="mean"`')
+def both_defaults(student_logits, teacher_logits, T):
+    """Two things at once. Read in the documentation of `F.kl_div` what its first argument is, and by what it divides."""
+    return T**2 * F.kl_div(F.softmax(student_logits / T, -1), F.softmax(teacher_logits / T, -1))
+
+
+@wrong("soft_term", "soft term", '`reduction="mean"`, and T² left out')
+def mean_and_no_square(student_logits, teacher_logits, T):
+    """Two things at once. By how much did `F.kl_div` divide, and what does T do to the size of the gradient?"""
+    return F.kl_div(F.log_softmax(student_logits / T, -1), F.softmax(teacher_logits / T, -1))
+
+
 @wrong("soft_term", "soft term", "log-probabilities as the target")
 def log_target(student_logits, teacher_logits, T):
     """Unless it is told otherwise, `F.kl_div` takes the logarithm of its second argument itself."""
@@ -177,6 +193,14 @@ def softmax_twice(student_logits, teacher_logits, labels, T, alpha):
     """`F.cross_entropy` has a softmax inside. What does it expect?"""
     log_q, p = F.log_softmax(student_logits / T, -1), F.softmax(teacher_logits / T, -1)
     soft, hard = T**2 * F.kl_div(log_q, p, reduction="batchmean"), F.cross_entropy(F.softmax(student_logits, -1), labels)
+    return alpha * soft + (1 - alpha) * hard
+
+
+@wrong("distillation_loss", "whole", "a probability without its logarithm")
+def no_logarithm(student_logits, teacher_logits, labels, T, alpha):
+    """`F.nll_loss` takes no logarithm, whatever its name says. What does it expect to be given?"""
+    log_q, p = F.log_softmax(student_logits / T, -1), F.softmax(teacher_logits / T, -1)
+    soft, hard = T**2 * F.kl_div(log_q, p, reduction="batchmean"), F.nll_loss(F.softmax(student_logits, -1), labels)
     return alpha * soft + (1 - alpha) * hard
 
 

@@ -20,7 +20,9 @@ def _schedule(name):
             label = f"the temperatures of {steps} steps from {start:g} to {end:g}"
             recorder.during = label
             values = [_number(answers[name](step, steps, start, end)) for step in range(steps)]
-            recorder.value(label, torch.tensor(values, dtype=torch.float64), rtol=1e-4, atol=1e-5)
+            recorder.value(
+                label, torch.tensor(values, dtype=torch.float64), hint="Print the temperatures of a run of nine steps."
+            )
         recorder.during = "a run of one step"
         recorder.value("the temperature of the only step of a run", _number(answers[name](0, 1, 5.0, 1.0)), verdict=_in_range)
 
@@ -42,7 +44,7 @@ def _in_range(found):
 
 def _wired(recorder, answers, seed):
     g = generator(seed, 1)
-    student, teacher = network(g, 2, 6, 3), network(g, 2, 8, 3, scale=2.5).eval()
+    student, teacher = network(g, 2, 6, 3).eval(), network(g, 2, 8, 3, scale=2.5).train()
     batches = [(bell(g, 8, 2), whole(g, 0, 2, 8)) for _ in range(2)]
     optimizer = torch.optim.SGD(student.parameters(), lr=0.1)
     recorder.during = "training for 3 epochs of 2 batches"
@@ -55,13 +57,16 @@ def _wired(recorder, answers, seed):
         raise Unusable(
             f"`train_with_schedule` should return a list of the temperatures used; it returned {type(used).__name__}."
         )
-    recorder.value("the temperatures that are returned, one a step", list(used))
+    recorder.value(
+        "the temperatures that are returned, one a step", list(used), hint="One temperature for every step, in order."
+    )
     recorder.value(
         "the student's weights after 6 steps",
         state(student),
+        brief=True,
         rtol=2e-3,
         atol=2e-4,
-        hint="Does the loss of each step get the temperature of that step?",
+        hint="Go through a step in order: the modes, the temperature that the loss gets, the gradients, the update.",
     )
 
 
@@ -221,6 +226,56 @@ def not_used(student, teacher, batches, optimizer, epochs, alpha, schedule):
         with torch.no_grad():
             teacher_logits = teacher.eval()(inputs)
         loss = distillation_loss(student.train()(inputs), teacher_logits, labels, alpha=alpha)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return used
+
+
+@wrong("train_with_schedule", "wired", "the gradients of earlier steps are still there")
+def never_zeroed(student, teacher, batches, optimizer, epochs, alpha, schedule):
+    """backward() adds to what is in `.grad`. What is in there at the start of the second step?"""
+    used, steps = [], epochs * len(batches)
+    for step in range(steps):
+        inputs, labels = batches[step % len(batches)]
+        T = schedule(step, steps)
+        used.append(T)
+        with torch.no_grad():
+            teacher_logits = teacher.eval()(inputs)
+        loss = distillation_loss(student.train()(inputs), teacher_logits, labels, T, alpha)
+        loss.backward()
+        optimizer.step()
+    return used
+
+
+@wrong("train_with_schedule", "wired", "the teacher is in train mode")
+def teacher_in_train_mode(student, teacher, batches, optimizer, epochs, alpha, schedule):
+    """As in exercise 5, nobody promises in which mode the networks arrive. Which does a teacher need?"""
+    used, steps = [], epochs * len(batches)
+    for step in range(steps):
+        inputs, labels = batches[step % len(batches)]
+        T = schedule(step, steps)
+        used.append(T)
+        with torch.no_grad():
+            teacher_logits = teacher(inputs)
+        loss = distillation_loss(student.train()(inputs), teacher_logits, labels, T, alpha)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return used
+
+
+@wrong("train_with_schedule", "wired", "the student is in eval mode")
+def student_in_eval_mode(student, teacher, batches, optimizer, epochs, alpha, schedule):
+    """As in exercise 5, nobody promises in which mode the networks arrive. In which does the student learn?"""
+    used, steps = [], epochs * len(batches)
+    for step in range(steps):
+        inputs, labels = batches[step % len(batches)]
+        T = schedule(step, steps)
+        used.append(T)
+        with torch.no_grad():
+            teacher_logits = teacher.eval()(inputs)
+        loss = distillation_loss(student(inputs), teacher_logits, labels, T, alpha)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

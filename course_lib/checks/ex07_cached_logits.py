@@ -22,7 +22,12 @@ def _cache(recorder, answers, seed):
     attached = isinstance(logits, torch.Tensor) and logits.requires_grad
     recorder.value("whether the logits hold on to a graph", int(attached), verdict=_no_graph)
     recorder.value(
-        "the teacher's weights and statistics", state(teacher), rtol=0, atol=0, hint="In which mode do statistics move?"
+        "the teacher's weights and statistics",
+        state(teacher),
+        brief=True,
+        rtol=0,
+        atol=0,
+        hint="In which mode do statistics move?",
     )
     recorder.unchanged("inputs", inputs)
 

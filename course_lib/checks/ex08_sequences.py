@@ -18,11 +18,14 @@ def _batch(seed, purpose, B=3, L=5, V=6, teacher_V=None):
     return {"student_logits": z, "teacher_logits": v, "mask": torch.arange(L) < lengths[:, None]}
 
 
+_COUNT = "Which tokens are added up, and by how many do you divide?"
+
+
 def _per_token(recorder, answers, seed):
     for purpose, (shape, T) in enumerate([((3, 5, 6), 1.0), ((2, 7, 4), 2.0), ((4, 4, 9), 3.0)]):
         inputs = {**_batch(seed, purpose, *shape), "T": T}
         label = f"the soft term of logits {shape} at T = {T:g}"
-        recorder.call(label, answers["sequence_soft_term"], inputs, gradient="student_logits")
+        recorder.call(label, answers["sequence_soft_term"], inputs, gradient="student_logits", hint=_COUNT)
 
 
 def _padding(recorder, answers, seed):
@@ -60,6 +63,13 @@ def batchmean(student_logits, teacher_logits, mask, T):
     yours?"""
     log_q, p = F.log_softmax(student_logits / T, -1), F.softmax(teacher_logits / T, -1)
     return T**2 * (F.kl_div(log_q, p, reduction="none").sum(-1) * mask).sum() / len(mask)
+
+
+@wrong("sequence_soft_term", "per token", '`reduction="batchmean"` on sequences')
+def batchmean_of_all(student_logits, teacher_logits, mask, T):
+    """Sequences twice as long give twice your loss: by what does it divide? And what does the mask say?"""
+    log_q, p = F.log_softmax(student_logits / T, -1), F.softmax(teacher_logits / T, -1)
+    return T**2 * F.kl_div(log_q, p, reduction="batchmean")
 
 
 @wrong("sequence_soft_term", "per token", "padding counts as tokens")
@@ -119,6 +129,14 @@ def times_zero(student_logits, teacher_logits, mask, T):
     return T**2 * (F.kl_div(log_q, p, reduction="none").sum(-1) * mask).sum() / mask.sum().clamp(min=1)
 
 
+@wrong("sequence_soft_term", "padding", "padding is computed, and left out afterwards")
+def left_out_late(student_logits, teacher_logits, mask, T):
+    """The loss is right, its gradient is NaN: going back, 0 meets what was computed for the padding. Leave it out earlier."""
+    log_q, p = F.log_softmax(student_logits / T, -1), F.softmax(teacher_logits / T, -1)
+    tokens = F.kl_div(log_q, p, reduction="none").sum(-1)
+    return T**2 * torch.where(mask, tokens, torch.zeros_like(tokens)).sum() / mask.sum().clamp(min=1)
+
+
 @wrong("sequence_soft_term", "padding", "no tokens, and a division by zero")
 def mean_of_nothing(student_logits, teacher_logits, mask, T):
     """The mean of nothing is NaN, and a NaN ends a training run. What should a batch without a real token cost?"""
@@ -128,7 +146,7 @@ def mean_of_nothing(student_logits, teacher_logits, mask, T):
 
 @wrong("sequence_soft_term", "padding", "a constant for a batch without tokens")
 def constant_zero(student_logits, teacher_logits, mask, T):
-    """The number is right, but `backward()` fails on it: it hangs on nothing."""
+    """The number is right, but it does not come from the logits, so no gradient reaches them, not even a zero."""
     if not mask.any():
         return torch.tensor(0.0)
     log_q, p = F.log_softmax(student_logits[mask] / T, -1), F.softmax(teacher_logits[mask] / T, -1)

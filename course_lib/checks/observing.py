@@ -20,9 +20,9 @@ from torch import Tensor
 from course_lib.checks.records import MAX_TEXT, digest, record
 
 MAX_OBSERVATION = 262_144  # characters of JSON that the observation of a part has at most
-_MAX_NUMBERS = 8_000  # in all records of a part; a number takes 25 characters at most
 _MAX_RECORDS = 120
-GRADIENT = ", its gradient by "
+_ROOM = MAX_OBSERVATION // 2  # characters for the values; labels, fingerprints and an error take less than the rest
+GRADIENT = ", its gradient with respect to "
 STUB_SAYS = "not answered yet"  # how the NotImplementedError of an unanswered question is told from others
 _LIBRARIES = tuple({*sysconfig.get_paths().values(), str(Path(__file__).parents[1]), str(Path(torch.__file__).parent)})
 
@@ -32,7 +32,7 @@ class Item:
     """One recorded value. The rest says how to judge it, and stays where it was made: only label and value travel.
 
     rtol, atol: how near is right. verdict: value -> what is wrong with it, or None, where being near is not the question.
-    hint: what to say when it is wrong and no mistake is recognised.
+    brief: single values say nothing to a reader. hint: what to say when it is wrong and no mistake is recognised.
     """
 
     label: str
@@ -40,6 +40,7 @@ class Item:
     rtol: float = 1e-4
     atol: float = 1e-5
     verdict: Callable | None = None
+    brief: bool = False
     hint: str = ""
 
 
@@ -49,18 +50,17 @@ class Recorder:
     def __init__(self):
         self.items: list[Item] = []
         self.during = ""
-        self._numbers = 0
+        self._room = _ROOM
 
     def value(self, label: str, value, **judging) -> None:
         """Record a value; `judging` as in `Item`."""
         if len(self.items) >= _MAX_RECORDS:
             return
         plain = record(value)
-        self._numbers += _count(plain)
-        if self._numbers > _MAX_NUMBERS:
+        if _length(plain) > self._room:  # what it is and its shape, no values
+            plain = {"kind": "other", "dtype": "list"} if "items" in plain else {**plain, "text": ""}
             plain.pop("values", None)
-            if plain.get("items"):
-                plain = {"kind": "other", "dtype": "list"}
+        self._room -= _length(plain)
         self.items.append(Item(label, plain, **judging))
 
     def call(self, label: str, answer: Callable, inputs: dict, *, gradient: str | None = None, keep: bool = True, **judging):
@@ -93,8 +93,11 @@ def _gradient(result, tensor: Tensor) -> Tensor | None:
     return torch.autograd.grad(result.sum(), tensor, allow_unused=True)[0]
 
 
-def _count(plain: dict) -> int:
-    return len(plain.get("values", ())) + sum(_count(entry) for entry in plain.get("items", ()))
+def _length(plain: dict) -> int:
+    """An upper bound of the characters of JSON: a number takes 25 at most, a character 12, if it is an emoji."""
+    text = len(plain.get("text", "")) + len(plain.get("dtype", ""))
+    inside = sum(map(_length, plain.get("items", ())))
+    return 200 + 25 * len(plain.get("values", ())) + 12 * text + inside
 
 
 @dataclass

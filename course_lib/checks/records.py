@@ -15,7 +15,7 @@ from torch import Tensor
 MAX_VALUES = 2048  # numbers kept of one value; of a larger one only type and shape are
 MAX_TEXT = 300
 MAX_ITEMS = 64  # entries kept of a list
-_DEPTH = 3
+_DEPTH = 2  # a list of lists, no deeper
 _NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
