@@ -229,7 +229,7 @@ def step_with_cross_entropy(student, teacher, batch, optimizer, T, alpha):
     loss = alpha * T**2 * F.cross_entropy(z / T, p) + (1 - alpha) * F.cross_entropy(z, labels)
     loss.backward()
     optimizer.step()
-    return loss
+    return loss.item() - alpha * T**2 * torch.special.entr(p).sum(-1).mean().item()
 
 
 def step_with_a_frozen_teacher(student, teacher, batch, optimizer, T, alpha):
@@ -239,10 +239,10 @@ def step_with_a_frozen_teacher(student, teacher, batch, optimizer, T, alpha):
     student.train(True)
     x, y = batch
     loss = distillation_loss(student(x), teacher(x), y, T=T, alpha=alpha)
-    loss.backward()
-    optimizer.step()
     for parameter in student.parameters():
         parameter.grad = None
+    loss.backward()
+    optimizer.step()
     return float(loss)
 
 

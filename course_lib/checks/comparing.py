@@ -64,15 +64,15 @@ def _form(label: str, found: Record, expected: Record) -> str | None:
     if found.kind == "none" and expected.kind != "none":
         return f"{_capital(label)}: it returned None. Is there a `return`?"
     if _scalar(found) != _scalar(expected):
-        return f"{_capital(label)}: it returned {_name(found)}; expected is {_name(expected)}."
+        return f"{_capital(label)}: it returned {_name(found)}; it should be {_name(expected)}."
     whole = expected.dtype in _INTEGERS
     if expected.kind in ("tensor", "number") and found.dtype not in (_INTEGERS if whole else _FLOATS):
         ints_will_do = not whole and found.kind == "number" and found.dtype == "int"
         if not ints_will_do and found.dtype != expected.dtype:
-            wanted = "a whole number" if whole else "float32 or float64"
-            return f"{_capital(label)}: the values have dtype {found.dtype}; expected is {wanted}."
+            wanted = "whole numbers" if whole else "float32 or float64"
+            return f"{_capital(label)}: the values have dtype {found.dtype}; they should be {wanted}."
     if found.shape != expected.shape:
-        return f"{_capital(label)}: the shape is {found.shape}; expected is {expected.shape}."
+        return f"{_capital(label)}: the shape is {found.shape}; it should be {expected.shape}."
     if expected.values is not None and found.values is None:
         return f"{_capital(label)}: the values could not be read."
     return None
@@ -90,7 +90,7 @@ def _name(record: Record) -> str:
 
 def _entries(label: str, found: Record, item: Item, expected: Record) -> str | None:
     if len(found.items) != len(expected.items):
-        return f"{_capital(label)}: it returned {len(found.items)} entries; expected are {len(expected.items)}."
+        return f"{_capital(label)}: it returned {len(found.items)} entries; it should be {len(expected.items)}."
     for number, (ours, theirs) in enumerate(zip(found.items, expected.items, strict=True)):
         where = f"{label}, entry {number}"
         problem = _form(where, ours, theirs) or _values(where, ours, item, theirs)
@@ -102,7 +102,7 @@ def _entries(label: str, found: Record, item: Item, expected: Record) -> str | N
 def _values(label: str, found: Record, item: Item, expected: Record) -> str | None:
     if expected.kind == "text" or expected.values is None:
         same = found.text == expected.text
-        return None if same else f"{_capital(label)}: it is {found.text!r}, but should be {expected.text!r}."
+        return None if same else f"{_capital(label)}: it is {found.text!r}; it should be {expected.text!r}."
     odd = [value for value in found.values if not math.isfinite(value)]
     if odd and all(map(math.isfinite, expected.values)):
         names = " and ".join(sorted({"NaN" if math.isnan(value) else "infinity" for value in odd}))
@@ -115,8 +115,8 @@ def _values(label: str, found: Record, item: Item, expected: Record) -> str | No
     worst = max(off, key=lambda position: abs(pairs[position][0] - pairs[position][1]))
     ours, theirs = (_number(value) for value in pairs[worst])
     if len(pairs) == 1:
-        return f"{_capital(label)}: it is {ours}, but should be {theirs}."
-    example = "" if item.brief else f"; entry {_index(worst, found.shape)} is {ours}, but should be {theirs}"
+        return f"{_capital(label)}: it is {ours}; it should be {theirs}."
+    example = "" if item.brief else f"; entry {_index(worst, found.shape)} is {ours}; it should be {theirs}"
     return f"{_capital(label)}: {len(off)} of {len(pairs)} values are off{example}."
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from course_lib.checks import observing
 from course_lib.checks.judging import (
+    ALL,
     NOTHING_TO_COMPARE,
     Expected,
     Found,
@@ -186,6 +187,8 @@ class Exercise:
             how_much = resemblance(found, differences, self._expected(part, mistake, seed))
             if how_much > most:
                 best, most = mistake, how_much
+            if most == ALL:
+                break
         return best
 
     def _candidates(self, part: Part) -> list[Mistake]:

@@ -54,7 +54,7 @@ def multiplied(logits, T):
     return torch.softmax(logits * T, -1)
 
 
-@wrong("soft_targets", "formula", "T is not used")
+@wrong("soft_targets", "formula", "T has no effect")
 def ignored(logits, T):
     """Try T = 1 and T = 100 on the same logits: what should differ?"""
     return torch.softmax(logits, -1)
@@ -86,12 +86,12 @@ def logarithms(logits, T):
 
 @wrong("soft_targets", "stable", "the exponential of a large number")
 def overflowing(logits, T):
-    """float32 ends near e^88. A softmax does not change when the same number is taken off every logit of a row."""
+    """float32 ends near e^88. A softmax does not change when the same number is subtracted from every logit of a row."""
     powers = torch.exp(logits / T)
     return powers / powers.sum(-1, keepdim=True)
 
 
-@wrong("soft_targets", "stable", "the maximum of the whole tensor is taken off")
+@wrong("soft_targets", "stable", "the maximum of the whole tensor is subtracted")
 def one_maximum(logits, T):
     """What becomes of a row whose logits all lie far below the maximum of another row?"""
     powers = torch.exp((logits - logits.max()) / T)
@@ -100,7 +100,7 @@ def one_maximum(logits, T):
 
 @wrong("soft_targets", "stable", "the logits are clipped")
 def clipped(logits, T):
-    """Two logits beyond the bound become equal. What may be taken off a row without changing its softmax?"""
+    """Two logits beyond the bound become equal. What may be subtracted from a row without changing its softmax?"""
     powers = torch.exp((logits / T).clamp(-80, 80))
     return powers / powers.sum(-1, keepdim=True)
 
@@ -113,7 +113,7 @@ def nats(probabilities):
 
 @wrong("entropy", "entropy", "the sign is missing")
 def negative(probabilities):
-    """Entropy is never negative. Which sign has the logarithm of a probability?"""
+    """Entropy is never negative. What sign does the logarithm of a probability have?"""
     return torch.xlogy(probabilities, probabilities).sum(-1) / 0.6931471805599453
 
 

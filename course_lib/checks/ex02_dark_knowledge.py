@@ -99,7 +99,7 @@ def mean_logits(teacher_logits, T):
     return torch.stack(rows)
 
 
-@wrong("class_similarity", "similarity", "T is not used")
+@wrong("class_similarity", "similarity", "T has no effect")
 def without_temperature(teacher_logits, T):
     """At T = 1 there is little to see besides the first class."""
     soft, classes = torch.softmax(teacher_logits, 1), teacher_logits.argmax(1)

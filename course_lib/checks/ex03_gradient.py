@@ -65,7 +65,7 @@ def gradient_limit(student_logits, teacher_logits):
 @wrong("soft_term_gradient", "closed form", "teacher and student the wrong way round")
 def opposite(student_logits, teacher_logits, T):
     """Take a class to which the teacher gives more than the student does. In which direction should a step move its
-    logit, and what sign has the gradient then?"""
+    logit, and what sign does the gradient have then?"""
     return T * (torch.softmax(teacher_logits / T, -1) - torch.softmax(student_logits / T, -1))
 
 
@@ -111,13 +111,24 @@ def averaged(student_logits, teacher_logits, T):
 
 @wrong("gradient_slope", "slope", "the factor T² is still in")
 def with_square(student_logits, teacher_logits, T):
-    """The slope is asked for the gradient without the factor. Far to the right it should come near −2."""
+    """The text asks for the slope of the gradient without the factor. Far to the right it should come near −2."""
 
     def size(T):
         p, q = torch.softmax(teacher_logits / T, -1), torch.softmax(student_logits / T, -1)
         return (T * (q - p)).norm(dim=-1).mean()
 
     return ((size(T * 1.001) / size(T / 1.001)).log() / (2 * math.log(1.001))).item()
+
+
+@wrong("gradient_slope", "slope", "the opposite sign")
+def slope_opposite(student_logits, teacher_logits, T):
+    """Does the gradient grow or shrink when T grows? What sign does the slope of a falling curve have?"""
+
+    def size(T):
+        p, q = torch.softmax(teacher_logits / T, -1), torch.softmax(student_logits / T, -1)
+        return ((q - p) / T).norm(dim=-1).mean()
+
+    return ((size(T / 1.001) / size(T * 1.001)).log() / (2 * math.log(1.001))).item()
 
 
 @wrong("gradient_slope", "slope", "one factor T too many")

@@ -77,8 +77,8 @@ def distillation_loss(student_logits, teacher_logits, labels, T, alpha):
 
 @wrong("soft_term", "soft term", "the arguments of KL swapped")
 def swapped(student_logits, teacher_logits, T):
-    """`F.kl_div(a, b)` weighs with b: its first argument is the log-probability of the one that learns. Whom should
-    the loss ask what matters?"""
+    """`F.kl_div(a, b)` weighs with b: its first argument is the log-probability of the one that learns. Whose
+    probabilities should weigh the classes?"""
     log_p, q = F.log_softmax(teacher_logits / T, -1), F.softmax(student_logits / T, -1)
     return T**2 * F.kl_div(log_p, q, reduction="batchmean")
 
@@ -144,6 +144,14 @@ def log_target(student_logits, teacher_logits, T):
     return T**2 * F.kl_div(log_q, log_p, reduction="batchmean")
 
 
+@wrong("soft_term", "soft term", "`F.kl_div` takes its arguments in another order")
+def order_of_the_formula(student_logits, teacher_logits, T):
+    """The formula names the teacher first. Read in the documentation which argument of `F.kl_div` comes first, and which
+    of the two is a logarithm."""
+    p, log_q = F.softmax(teacher_logits / T, -1), F.log_softmax(student_logits / T, -1)
+    return T**2 * F.kl_div(p, log_q, reduction="batchmean")
+
+
 @wrong("soft_term", "soft term", "T on the teacher's side only")
 def teacher_only(student_logits, teacher_logits, T):
     """Two distributions are compared. Are both of them softened?"""
@@ -169,6 +177,14 @@ def cross_entropy(student_logits, teacher_logits, T):
 def teacher_twice(student_logits, teacher_logits, T):
     """The student does not occur in it, so it can't learn from it."""
     log_q, p = F.log_softmax(teacher_logits / T, -1), F.softmax(teacher_logits / T, -1)
+    return T**2 * F.kl_div(log_q, p, reduction="batchmean")
+
+
+@wrong("soft_term", "soft term", "the student's side is cut from the graph")
+def cut_off(student_logits, teacher_logits, T):
+    """The number is right, but nothing can be learned from it: no gradient reaches the student's logits. What turns a
+    tensor into a number, or takes it out of the graph?"""
+    log_q, p = F.log_softmax(student_logits.detach() / T, -1), F.softmax(teacher_logits / T, -1)
     return T**2 * F.kl_div(log_q, p, reduction="batchmean")
 
 
@@ -206,8 +222,8 @@ def no_logarithm(student_logits, teacher_logits, labels, T, alpha):
 
 @wrong("distillation_loss", "whole", "the arguments of KL swapped")
 def swapped_whole(student_logits, teacher_logits, labels, T, alpha):
-    """`F.kl_div(a, b)` weighs with b: its first argument is the log-probability of the one that learns. Whom should
-    the loss ask what matters?"""
+    """`F.kl_div(a, b)` weighs with b: its first argument is the log-probability of the one that learns. Whose
+    probabilities should weigh the classes?"""
     log_p, q = F.log_softmax(teacher_logits / T, -1), F.softmax(student_logits / T, -1)
     soft, hard = T**2 * F.kl_div(log_p, q, reduction="batchmean"), F.cross_entropy(student_logits, labels)
     return alpha * soft + (1 - alpha) * hard
@@ -234,6 +250,37 @@ def unweighted(student_logits, teacher_logits, labels, T, alpha):
     """What does alpha = 0 mean? And alpha = 1?"""
     log_q, p = F.log_softmax(student_logits / T, -1), F.softmax(teacher_logits / T, -1)
     return T**2 * F.kl_div(log_q, p, reduction="batchmean") + F.cross_entropy(student_logits, labels)
+
+
+@wrong("distillation_loss", "whole", "the hard term without its weight")
+def hard_unweighted(student_logits, teacher_logits, labels, T, alpha):
+    """What should be left of the cross-entropy at alpha = 1?"""
+    log_q, p = F.log_softmax(student_logits / T, -1), F.softmax(teacher_logits / T, -1)
+    return alpha * T**2 * F.kl_div(log_q, p, reduction="batchmean") + F.cross_entropy(student_logits, labels)
+
+
+@wrong("distillation_loss", "whole", "the soft term without its weight")
+def soft_unweighted(student_logits, teacher_logits, labels, T, alpha):
+    """What should be left of the divergence at alpha = 0?"""
+    log_q, p = F.log_softmax(student_logits / T, -1), F.softmax(teacher_logits / T, -1)
+    return T**2 * F.kl_div(log_q, p, reduction="batchmean") + (1 - alpha) * F.cross_entropy(student_logits, labels)
+
+
+@wrong("distillation_loss", "whole", "the loss is cut from the graph")
+def loss_cut_off(student_logits, teacher_logits, labels, T, alpha):
+    """The number is right, but nothing can be learned from it: no gradient reaches the student's logits. What turns a
+    tensor into a number, or takes it out of the graph?"""
+    z = student_logits.detach()
+    soft = T**2 * F.kl_div(F.log_softmax(z / T, -1), F.softmax(teacher_logits / T, -1), reduction="batchmean")
+    return alpha * soft + (1 - alpha) * F.cross_entropy(z, labels)
+
+
+@wrong("distillation_loss", "whole", "no gradient comes through the soft term")
+def soft_cut_off(student_logits, teacher_logits, labels, T, alpha):
+    """The number is right, the gradient is that of the labels alone. Who is to be constant in the soft term?"""
+    log_q, p = F.log_softmax(student_logits.detach() / T, -1), F.softmax(teacher_logits / T, -1)
+    soft, hard = T**2 * F.kl_div(log_q, p, reduction="batchmean"), F.cross_entropy(student_logits, labels)
+    return alpha * soft + (1 - alpha) * hard
 
 
 @wrong("distillation_loss", "safe", "the logarithm of a softmax")

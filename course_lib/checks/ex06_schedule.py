@@ -66,7 +66,7 @@ def _wired(recorder, answers, seed):
         brief=True,
         rtol=2e-3,
         atol=2e-4,
-        hint="Go through a step in order: the modes, the temperature that the loss gets, the gradients, the update.",
+        hint="Go through a step in order: the batch, the modes, the temperature that the loss gets, the gradients, the update.",
     )
 
 
@@ -97,6 +97,12 @@ def train_with_schedule(student, teacher, batches, optimizer, epochs, alpha, sch
 def never_there(step, steps, start=5.0, end=1.0):
     """How many steps lie between the first and the last of nine? Print the temperature of the last."""
     return start + (end - start) * step / steps
+
+
+@wrong("linear_T", "linear", "the first step is not at the start")
+def one_ahead(step, steps, start=5.0, end=1.0):
+    """The first step has the number 0. Print its temperature."""
+    return start + (end - start) * (step + 1) / steps
 
 
 @wrong("linear_T", "linear", "a division by zero in a run of one step")
@@ -157,6 +163,12 @@ def cosine_never_there(step, steps, start=5.0, end=1.0):
 def cosine_upwards(step, steps, start=5.0, end=1.0):
     """Where should the cosine be 1: at the first step, or at the last?"""
     return end + (start - end) * (1 - math.cos(math.pi * step / max(1, steps - 1))) / 2
+
+
+@wrong("cosine_T", "cosine", "the first step is not at the start")
+def cosine_one_ahead(step, steps, start=5.0, end=1.0):
+    """The first step has the number 0. Print its temperature."""
+    return end + (start - end) * (1 + math.cos(math.pi * (step + 1) / steps)) / 2
 
 
 @wrong("cosine_T", "cosine", "a division by zero in a run of one step")

@@ -15,10 +15,12 @@ wrong = Mistakes()
 def _cache(recorder, answers, seed):
     g = generator(seed)
     teacher = nn.Sequential(network(g, 2, 8, 3, scale=2), nn.Dropout(0.4)).train()
-    inputs = bell(g, 23, 2)
+    inputs, sizes = bell(g, 23, 2), []
+    teacher.register_forward_pre_hook(lambda module, arguments: sizes.append(len(arguments[0])))
     recorder.during = "the logits of 23 examples in batches of 8"
     logits = answers["cache_logits"](teacher, inputs, 8)
     recorder.value(recorder.during, logits, rtol=1e-3, atol=1e-4)
+    recorder.value("the most examples that the teacher was given at once", max(sizes, default=0), verdict=_at_most_8)
     attached = isinstance(logits, torch.Tensor) and logits.requires_grad
     recorder.value("whether the logits hold on to a graph", int(attached), verdict=_no_graph)
     recorder.value(
@@ -30,6 +32,12 @@ def _cache(recorder, answers, seed):
         hint="In which mode do statistics move?",
     )
     recorder.unchanged("inputs", inputs)
+
+
+def _at_most_8(found):
+    if found.values[0] <= 8:
+        return None
+    return f"The teacher was given {int(found.values[0])} examples at once, though batch_size was 8."
 
 
 def _no_graph(found):
@@ -203,6 +211,14 @@ def probabilities(teacher, inputs, batch_size):
     teacher.eval()
     with torch.no_grad():
         return torch.cat([torch.softmax(teacher(part), -1) for part in inputs.split(batch_size)])
+
+
+@wrong("cache_logits", "cache", "all examples at once")
+def at_once(teacher, inputs, batch_size):
+    """With 60,000 pictures the teacher's activations may not fit into memory. What is `batch_size` for?"""
+    teacher.eval()
+    with torch.no_grad():
+        return teacher(inputs)
 
 
 @wrong("cache_logits", "cache", "only one batch")

@@ -94,6 +94,22 @@ def mean_of_means(student_logits, teacher_logits, mask, T):
     return T**2 * (rows.sum(1) / mask.sum(1)).mean()
 
 
+@wrong("sequence_soft_term", "per token", "a mean of the positions' means")
+def mean_over_positions(student_logits, teacher_logits, mask, T):
+    """Late positions occur in long sequences only, yet each position weighs the same in yours. Which dimensions should be
+    added up before you divide?"""
+    log_q, p = F.log_softmax(student_logits / T, -1), F.softmax(teacher_logits / T, -1)
+    rows = F.kl_div(log_q, p, reduction="none").sum(-1) * mask
+    return T**2 * (rows.sum(0) / mask.sum(0)).mean()
+
+
+@wrong("sequence_soft_term", "per token", "the mask the wrong way round")
+def inverted(student_logits, teacher_logits, mask, T):
+    """Which tokens are left when you have used the mask: the real ones?"""
+    log_q, p = F.log_softmax(student_logits / T, -1), F.softmax(teacher_logits / T, -1)
+    return T**2 * F.kl_div(log_q, p, reduction="none").sum(-1)[~mask].mean()
+
+
 @wrong("sequence_soft_term", "per token", "divided by the vocabulary, too")
 def mean_over_vocabulary(student_logits, teacher_logits, mask, T):
     """The sum over the vocabulary belongs to the divergence. Only the tokens are averaged."""

@@ -99,17 +99,21 @@ def differences_between(found: Found, expected: Expected) -> dict[int, tuple[str
     return wrong
 
 
-def resemblance(found: Found, differences: dict, wrong: Expected) -> int:
-    """How much of what was found is what a known mistake gives: 4 all of it, 0 nothing that counts.
+ALL = 4  # a resemblance in everything
 
-    An answer may hold a second mistake, or a part of one, so less is looked at as well: 3 all that is wrong here; 2 all
-    that the mistake gets wrong; 1 the first thing that is wrong here, which the message speaks of.
+
+def resemblance(found: Found, differences: dict, wrong: Expected) -> int:
+    """How much of what was found is what a known mistake gives: ALL of it down to 0, nothing that counts.
+
+    An answer may hold a second mistake, or a part of one, so less counts as well: 3 for all that is wrong here; 2 for all
+    that the mistake gets wrong; 1 for the first thing that is wrong here, which the message speaks of.
     """
-    if len(found.items) != len(wrong.observed.items):
+    harmless = wrong.observed.status == "observed" and not wrong.differences  # in this part it does what is right
+    if harmless or len(found.items) != len(wrong.observed.items):
         return 0
     if _alike_in(found, wrong, None):
-        return 4
-    if found.status != "observed" or wrong.observed.status != "observed" or not differences or not wrong.differences:
+        return ALL
+    if found.status != "observed" or wrong.observed.status != "observed" or not differences:
         return 0
     here, there, first = set(differences), set(wrong.differences), min(differences)
     if first != min(there):
