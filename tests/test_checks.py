@@ -277,6 +277,7 @@ def test_checks_do_not_depend_on_the_session():
         torch.manual_seed(123)
         with torch.no_grad():
             found = [exercise.observe(exercise.right, 4) for exercise in checks.EXERCISES]
+            assert not torch.is_grad_enabled()
         with torch.inference_mode():
             assert toy.judge(toy.observe({"double": double}, 0), 0).passed
     finally:
@@ -385,11 +386,13 @@ FORGED = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("forged", FORGED)
+@pytest.mark.parametrize("forged", FORGED, ids=range(len(FORGED)))
 def test_forged_observations_gain_nothing(forged):
-    found = toy.judge({"only": forged}, 0).parts[0]
-    assert (found.points, found.passed) == (0, False)
-    assert found.message
+    for exercise in (toy, *checks.EXERCISES):
+        assert exercise.judge(forged, 3).points == 0
+        for found in exercise.judge({part.name: forged for part in exercise.parts}, 3).parts:
+            assert (found.points, found.passed) == (0, False)
+            assert found.message
 
 
 def test_a_right_observation_with_a_failure_gains_nothing():

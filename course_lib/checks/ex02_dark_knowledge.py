@@ -65,10 +65,11 @@ def _named(logits, unseen, share):
         if added[0, unseen] < 0:
             return "The unseen class has been made less likely than it was."
         if abs(after - (1 - share)) <= 1.01 / len(logits):
-            return f"The unseen class comes first in {1 - share:.0%} of the rows; it should in {share:.0%}."
+            return f"The unseen class comes first in {1 - share:.0%} of the rows; it should come first in {share:.0%}."
         if abs(after - before) <= 1.01 / len(logits):
             return "The unseen class comes first no more often than before."
-        return f"The unseen class comes first in too {'few' if after < share else 'many'} rows; it should in {share:.0%}."
+        amount = "few" if after < share else "many"
+        return f"The unseen class comes first in too {amount} rows; it should come first in {share:.0%}."
 
     return verdict
 
@@ -129,7 +130,7 @@ def all_examples(teacher_logits, T):
 
 @wrong("nearest_classes", "nearest", "every class is its own nearest")
 def itself(similarity):
-    """A class is always most like itself. Who comes after that?"""
+    """A class is always most like itself. Which class comes after that?"""
     return similarity.argmax(1)
 
 

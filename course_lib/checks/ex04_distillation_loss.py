@@ -277,7 +277,8 @@ def loss_cut_off(student_logits, teacher_logits, labels, T, alpha):
 
 @wrong("distillation_loss", "whole", "no gradient comes through the soft term")
 def soft_cut_off(student_logits, teacher_logits, labels, T, alpha):
-    """The number is right, the gradient is that of the labels alone. Who is to be constant in the soft term?"""
+    """The number is right, but its gradient is that of the labels alone. Which of the two sides is a constant in the soft
+    term?"""
     log_q, p = F.log_softmax(student_logits.detach() / T, -1), F.softmax(teacher_logits / T, -1)
     soft, hard = T**2 * F.kl_div(log_q, p, reduction="batchmean"), F.cross_entropy(student_logits, labels)
     return alpha * soft + (1 - alpha) * hard

@@ -47,12 +47,12 @@ def _wired(recorder, answers, seed):
     student, teacher = network(g, 2, 6, 3).eval(), network(g, 2, 8, 3, scale=2.5).train()
     batches = [(bell(g, 8, 2), whole(g, 0, 2, 8)) for _ in range(2)]
     optimizer = torch.optim.SGD(student.parameters(), lr=0.1)
-    recorder.during = "training for 3 epochs of 2 batches"
+    recorder.during = "training for 2 epochs of 2 batches"
 
     def schedule(step, steps):
         return 5.0 - 4.0 * step / max(1, steps - 1)
 
-    used = answers["train_with_schedule"](student, teacher, batches, optimizer, 3, 0.8, schedule)
+    used = answers["train_with_schedule"](student, teacher, batches, optimizer, 2, 0.8, schedule)
     if not isinstance(used, (list, tuple)):
         raise Unusable(
             f"`train_with_schedule` should return a list of the temperatures used; it returned {type(used).__name__}."
@@ -61,7 +61,7 @@ def _wired(recorder, answers, seed):
         "the temperatures that are returned, one a step", list(used), hint="One temperature for every step, in order."
     )
     recorder.value(
-        "the student's weights after 6 steps",
+        "the student's weights after 4 steps",
         state(student),
         brief=True,
         rtol=2e-3,
@@ -101,7 +101,7 @@ def never_there(step, steps, start=5.0, end=1.0):
 
 @wrong("linear_T", "linear", "the first step is not at the start")
 def one_ahead(step, steps, start=5.0, end=1.0):
-    """The first step has the number 0. Print its temperature."""
+    """The first step has the number 0, and its temperature is `start`. Print yours."""
     return start + (end - start) * (step + 1) / steps
 
 
@@ -125,7 +125,7 @@ def to_zero(step, steps, start=5.0, end=1.0):
 
 @wrong("linear_T", "linear", "the ends are always 5 and 1")
 def always_the_same(step, steps, start=5.0, end=1.0):
-    """5 and 1 are what it does unless it is told otherwise."""
+    """5 and 1 are only what `start` and `end` are unless the caller says otherwise. Where does your formula use them?"""
     return 5.0 - 4.0 * step / max(1, steps - 1)
 
 
@@ -167,7 +167,7 @@ def cosine_upwards(step, steps, start=5.0, end=1.0):
 
 @wrong("cosine_T", "cosine", "the first step is not at the start")
 def cosine_one_ahead(step, steps, start=5.0, end=1.0):
-    """The first step has the number 0. Print its temperature."""
+    """The first step has the number 0, and its temperature is `start`. Print yours."""
     return end + (start - end) * (1 + math.cos(math.pi * (step + 1) / steps)) / 2
 
 
@@ -213,7 +213,7 @@ def once_an_epoch(student, teacher, batches, optimizer, epochs, alpha, schedule)
 
 @wrong("train_with_schedule", "wired", "the schedule is asked once, at the start")
 def asked_once(student, teacher, batches, optimizer, epochs, alpha, schedule):
-    """Every one of your temperatures is the first."""
+    """All of your temperatures are that of the first step. Where in the loop does the schedule have to be asked?"""
     used, steps = [], epochs * len(batches)
     T = schedule(0, steps)
     for step in range(steps):
@@ -296,7 +296,7 @@ def student_in_eval_mode(student, teacher, batches, optimizer, epochs, alpha, sc
 
 @wrong("train_with_schedule", "wired", "the steps are counted from 1")
 def from_one(student, teacher, batches, optimizer, epochs, alpha, schedule):
-    """The first step is number 0, and then it is soft."""
+    """The first step has the number 0. Which number does your loop ask for first?"""
     used, steps = [], epochs * len(batches)
     for step in range(steps):
         inputs, labels = batches[step % len(batches)]

@@ -1,6 +1,7 @@
 """Running an answer: on inputs of its own, for a limited time, without a trace in the session, its results written down."""
 
 import contextlib
+import functools
 import io
 import random
 import signal
@@ -52,7 +53,7 @@ class Recorder:
         self.during = ""
         self._room = _ROOM
 
-    def value(self, label: str, value, **judging) -> None:
+    def value(self, label: str, value, *, verdict: Callable | None = None, **judging) -> None:
         """Record a value; `judging` as in `Item`."""
         if len(self.items) >= _MAX_RECORDS:
             return
@@ -61,6 +62,8 @@ class Recorder:
             plain = {"kind": "other", "dtype": "list"} if "items" in plain else {**plain, "text": ""}
             plain.pop("values", None)
         self._room -= _length(plain)
+        if verdict:  # asked again for every mistake that an answer is compared with
+            judging["verdict"] = functools.lru_cache(verdict)
         self.items.append(Item(label, plain, **judging))
 
     def call(self, label: str, answer: Callable, inputs: dict, *, gradient: str | None = None, keep: bool = True, **judging):
@@ -90,7 +93,7 @@ class Recorder:
 def _gradient(result, tensor: Tensor) -> Tensor | None:
     if not isinstance(result, Tensor) or not result.requires_grad:
         return None
-    return torch.autograd.grad(result.sum(), tensor, allow_unused=True)[0]
+    return torch.autograd.grad(result if result.dim() == 0 else result.sum(), tensor, allow_unused=True)[0]
 
 
 def _length(plain: dict) -> int:
