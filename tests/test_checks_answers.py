@@ -97,6 +97,11 @@ def nats_and_nan(probabilities):
     return -(probabilities * torch.log(probabilities)).sum(-1)
 
 
+def powers_in_double(logits, T):
+    powers = torch.exp(logits.double() / T)
+    return powers / powers.sum(-1, keepdim=True)
+
+
 def powers_over_T(logits, T):
     powers = torch.exp(logits) / T
     return powers / powers.sum(-1, keepdim=True)
@@ -171,6 +176,7 @@ def filled_after_the_divergence(student_logits, teacher_logits, mask, T):
 
 TRIED = [
     ("soft_targets", "formula", powers_over_T, "T has no effect"),
+    ("soft_targets", "stable", powers_in_double, "the exponential of a large number"),
     ("soft_targets", "entropy", nats_and_nan, "natural logarithms"),
     ("distillation_loss", "soft term", soft_by_item, "the student's side is cut from the graph"),
     ("distillation_loss", "soft term", soft_within_no_grad, "the student's side is cut from the graph"),
@@ -193,6 +199,17 @@ def test_what_learners_tried_gets_its_name(exercise, part, answer, name):
     (answer_name,) = next(it.answers for it in exercise.parts if it.name == part)
     found = result(exercise, part, {answer_name: answer}, 0)
     assert found.mistake == name, str(found)
+
+
+def test_a_loss_that_is_no_float_is_told_apart():
+    for returned, says in ((torch.tensor(1.0), "It is a tensor."), (None, "Is there a `return`?"), ([1.0], "a single number")):
+
+        def step(*arguments, returned=returned):
+            RIGHT["training"]["step"][0](*arguments)
+            return returned
+
+        found = result(checks.training, "step", {"train_step": step}, 0)
+        assert says in found.message
 
 
 def test_an_unknown_mistake_gets_no_name():
