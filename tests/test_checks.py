@@ -6,6 +6,8 @@ import json
 import math
 import random
 import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -284,6 +286,16 @@ def test_checks_do_not_depend_on_the_session():
         torch.set_default_dtype(torch.float32)
         torch.set_num_threads(threads)
     assert found == expected
+
+
+def test_a_first_check_imports_nothing_large():
+    """Some settings of torch bring its compiler in, and the first check of a session would take seconds."""
+    text = (
+        "import sys; from course_lib import checks as c; known = set(sys.modules); c.soft_targets(**c.soft_targets.right); "
+        "print(len(set(sys.modules) - known))"
+    )
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
+    assert int(done.stdout.splitlines()[-1]) < 100, done.stdout
 
 
 def test_the_inputs_depend_on_the_seed():

@@ -173,14 +173,17 @@ class _Sink(io.TextIOBase):
         return len(text)
 
 
+def _deterministic() -> tuple[bool, bool]:
+    return torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+
+
 @contextlib.contextmanager
 def untouched(seed: int):
     """Inside, random numbers start from `seed` and torch is as it starts up; afterwards everything is as it was found."""
     states = torch.get_rng_state(), np.random.get_state(), random.getstate()
     cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None
     dtype, device, threads = torch.get_default_dtype(), torch.get_default_device(), torch.get_num_threads()
-    deterministic = torch.are_deterministic_algorithms_enabled()
-    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    deterministic = _deterministic()
     grad = torch.is_grad_enabled()
     try:
         with warnings.catch_warnings(), torch.inference_mode(False), torch.autocast("cpu", enabled=False):
@@ -201,7 +204,8 @@ def untouched(seed: int):
             torch.set_default_device(device if device.type != "cpu" else None)
         if torch.get_num_threads() != threads:
             torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+        if _deterministic() != deterministic:  # only then: the call imports torch's compiler, which takes a second or more
+            torch.use_deterministic_algorithms(deterministic[0], warn_only=deterministic[1])
         torch.set_rng_state(states[0])
         np.random.set_state(states[1])
         random.setstate(states[2])
