@@ -1,0 +1,111 @@
+"""The command line."""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from exercises.grading import gradebook, grading, kept, pages, running, sandbox, spread, submissions
+
+_SEED = 20_260
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Grade, and return 0; 1 if there is nothing to grade or to grade with, 130 if it was interrupted."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    problem = _problem(options)
+    if problem:
+        parser.error(problem)
+    say = _Progress()
+    try:
+        return _grade(options, say)
+    except (submissions.NothingThereError, running.NoChildError, OSError) as problem:
+        print(f"grading: {problem}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\ngrading: interrupted. What is done is kept; the same command goes on from there.", file=sys.stderr)
+        return 130
+
+
+def _grade(options, say: "_Progress") -> int:
+    program = None if "bubblewrap" in options.avoid else sandbox.bubblewrap()
+    if program is None and not options.dask:
+        why = "bubblewrap is to be avoided" if "bubblewrap" in options.avoid else sandbox.why_not()
+        if options.require_sandbox:
+            raise running.NoChildError(f"--require-sandbox: {why}.")
+        print(f"grading: WARNING: {why}. Submissions run without a sandbox; see the report.", file=sys.stderr)
+    limits = sandbox.Limits(timeout=options.timeout, memory=options.memory * 2**20)
+    students = submissions.collect(options.submissions)
+    how = grading.How(
+        options.seed, limits, options.jobs, options.dask, tuple(options.avoid), options.require_sandbox, program is not None
+    )
+    hidden = options.out / ".grading"
+    output = kept.Output(options.out)
+    rows, isolations = grading.grade(students, how, kept.Observations(hidden / "observations"), say)
+    names = pages.file_names(rows)
+    output.write("grades.csv", gradebook.canvas(rows))
+    if options.nbgrader:
+        output.write("grades_nbgrader.csv", gradebook.nbgrader(rows))
+    for row, name in zip(rows, names, strict=True):
+        output.write(f"feedback/{name}", pages.feedback(row))
+    output.write("report.html", pages.report(rows, names, isolations, options.seed))
+    output.finish()
+    for name in output.put_aside:
+        print(f"grading: a file that was changed by hand is kept as {options.out / name}")
+    look = sum(kind != "missing" for row in rows for graded in row.graded for kind, _ in graded.notes)
+    print(f"students graded: {len(rows)}; things to look at: {look}; read {options.out / 'report.html'}")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m exercises.grading", description="Grade a folder or zip of submissions.")
+    parser.add_argument("submissions", metavar="SUBMISSIONS", type=Path, help="a folder, or a zip, as the LMS gives it")
+    parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="where marks, feedback and report go")
+    parser.add_argument("--seed", type=int, default=_SEED, help="of the inputs; not 0, which the notebooks use (%(default)s)")
+    parser.add_argument("--jobs", type=int, default=spread.cores(), help="how many submissions at a time (%(default)s)")
+    parser.add_argument("--timeout", type=float, default=12.0, metavar="S", help="seconds for an exercise (%(default)s)")
+    parser.add_argument(
+        "--memory", type=int, default=1024, metavar="MB", help="for an exercise, beyond what torch takes (%(default)s)"
+    )
+    parser.add_argument("--dask", metavar="ADDRESS", help="of the scheduler of a Dask cluster that is to run the submissions")
+    parser.add_argument("--require-sandbox", action="store_true", help="rather stop than run submissions without bubblewrap")
+    parser.add_argument("--nbgrader", action="store_true", help="also write grades_nbgrader.csv, in the columns of nbgrader")
+    parser.add_argument("--avoid", action="append", default=[], choices=("bubblewrap", "namespaces"), help=argparse.SUPPRESS)
+    return parser
+
+
+def _problem(options) -> str | None:
+    if options.seed < 1:
+        return f"--seed must be at least 1, got {options.seed}: with 0, learners know the inputs from their notebooks"
+    for name, least in (("jobs", 1), ("timeout", 0.5), ("memory", 64)):
+        if not least <= getattr(options, name) < 10**7:
+            return f"--{name} must be at least {least}, got {getattr(options, name)}"
+    if options.out.exists() and not options.out.is_dir():
+        return f"--out must be a folder, but {options.out} is a file"
+    place, out = options.submissions.resolve(), options.out.resolve()
+    if place.is_dir() and out.is_relative_to(place):
+        return f"--out must lie outside of SUBMISSIONS, got {options.out}"
+    return None
+
+
+class _Progress:
+    """A line on the terminal that says how far it is and how long it will take."""
+
+    def __init__(self):
+        self.first = self.shown = -1e9
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        self.first = now if done == 1 else self.first
+        if not total:
+            print("grading: nothing has changed since the last run; marks and pages are written again", file=sys.stderr)
+        elif not done:
+            print(f"grading: {total} submission{'s' if total > 1 else ''} to run", file=sys.stderr)
+        elif done == total or now - self.shown >= (1 if sys.stderr.isatty() else 30):
+            self.shown = now
+            line = f"grading: {done} of {total}"
+            if 1 < done < total:  # the first has waited for torch
+                left = (now - self.first) / (done - 1) * (total - done)
+                line += f", about {left / 60:.0f} min left" if left >= 90 else f", about {left:.0f} s left"
+            print(f"\r{line:<60}", end="\n" if done == total or not sys.stderr.isatty() else "", file=sys.stderr, flush=True)

@@ -1,0 +1,94 @@
+"""One exercise of one submission, in a process of its own: define the answers, observe them, write down what they did."""
+
+import gc
+import json
+import linecache
+import os
+import resource
+import signal
+import sys
+import tempfile
+
+from course_lib import checks
+
+_BY_NAME = {exercise.name: exercise for exercise in checks.EXERCISES}
+_FILES = 256
+_WARM_SEED = 1
+
+# The place where an error is raised again that happened before: without a file, so that no message points at it.
+_AGAIN = compile("def again(*arguments, **named):\n    raise problem", "<elsewhere>", "exec")
+
+
+def warm_up() -> None:
+    """Load what torch loads when it is first used; forks then find it loaded."""
+    for exercise in checks.EXERCISES:
+        exercise.observe(exercise.right, _WARM_SEED, time_limit=None)
+
+
+def run(exercise: dict, seed: int, settings: dict, scratch: str, out: int) -> None:
+    """Write a line of JSON for each of the parts to `out`, and end the process."""
+    os.setsid()
+    _keep_only(out)
+    os.chdir(scratch)
+    os.environ.update(HOME=scratch, TMPDIR=scratch)
+    tempfile.tempdir = scratch  # what torch asked for while it was imported is remembered
+    sys.argv, sys.stdin, sys.stdout, sys.stderr = [""], *(open(os.devnull, mode) for mode in "rww")  # noqa: SIM115
+    limit(settings)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    gc.enable()
+    write, dumps, end, check = os.write, json.dumps, os._exit, _BY_NAME[exercise["name"]]
+    answers = define(exercise)
+    for part in exercise["parts"]:
+        observation = check.observe(answers, seed, [part], settings["timeout"] / exercise["of"])[part]
+        data = dumps(observation, allow_nan=False).encode() + b"\n"
+        while data:
+            data = data[write(out, data) :]
+    end(0)
+
+
+def _keep_only(out: int) -> None:
+    """Close every channel but our own, above all the one by which the supervisor speaks."""
+    os.closerange(3, out)
+    os.closerange(out + 1, 4096)
+
+
+def limit(settings: dict) -> None:
+    """Limits of the kernel on this process and its children: memory beyond what torch takes, time, processes, files."""
+    for name, value in (
+        ("RLIMIT_AS", settings["taken"] + settings["memory"]),
+        ("RLIMIT_CPU", int(settings["timeout"]) + 2),
+        ("RLIMIT_NPROC", settings["processes"]),
+        ("RLIMIT_FSIZE", settings["disk"]),
+        ("RLIMIT_NOFILE", _FILES),
+        ("RLIMIT_CORE", 0),
+    ):
+        hard = resource.getrlimit(getattr(resource, name))[1]
+        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(getattr(resource, name), (value, value))
+
+
+def define(exercise: dict) -> dict:
+    """The answers by name. What fails while it is defined fails again when it is called, with the same error."""
+    namespace, failed = {"__name__": "__main__"}, {}
+    for number, piece in enumerate(exercise["pieces"]):
+        file, text = f"<{exercise['name']}, part {number} of what you wrote>", "\n" * (piece["line"] - 1) + piece["text"]
+        linecache.cache[file] = len(text), None, text.splitlines(keepends=True), file
+        try:
+            exec(compile(text, file, "exec"), namespace)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as problem:
+            for name in piece["binds"]:
+                failed[name] = problem
+                namespace[name] = _raises(problem)
+    answers = {}
+    for name in exercise["answers"]:
+        broken = exercise["broken"].get(name)
+        answers[name] = _raises(SyntaxError(broken)) if broken else namespace.get(name)
+    return answers
+
+
+def _raises(problem: BaseException):
+    place = {"problem": problem.with_traceback(None) if isinstance(problem, SyntaxError) else problem}
+    exec(_AGAIN, place)
+    return place["again"]

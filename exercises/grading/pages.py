@@ -1,0 +1,174 @@
+"""The pages: feedback for each student, a report for the instructor. Everything from outside goes through jinja's escaping."""
+
+import io
+import re
+import statistics
+import unicodedata
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup, escape
+from matplotlib import rc_context
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from course_lib import checks
+from exercises.grading import scoring
+from exercises.grading.grading import Row
+
+_SIGNS = {"passed": "✓", "unanswered": "○", "missing": "○"}
+_WORDS = {
+    "passed": "right", "wrong": "not right", "unanswered": "not answered", "missing": "not there", "raised": "error",
+    "timeout": "stopped: too slow", "oom": "stopped: memory", "crash": "crashed", "output": "stopped: output",
+    "invalid": "unreadable",
+}  # fmt: skip
+_ISOLATION = {
+    "bubblewrap": (True, "Every submission ran in bubblewrap: without network, without your files, with limits."),
+    "namespaces": (False, "bubblewrap was not used. Submissions had namespaces of their own (no network, no other processes) "
+                          "and limits, but could read your files and write where you can."),
+    "limits": (False, "There was NO sandbox. Submissions had limits on time, memory and processes only: they could read and "
+                      "change your files and use the network."),
+}  # fmt: skip
+_LONGEST = 20_000  # characters of an answer that are shown
+
+
+def _shown(value):
+    """What a page shows of a text: without the characters that can't be seen or that turn the direction of writing."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return "".join(c if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co") else "\ufffd" for c in value)
+
+
+def _code(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}\n… ({len(text):,} characters)"
+
+
+def _ticks(text: str) -> Markup:
+    """Text in which `names` between backticks are set as code. Whatever else is in it stays text."""
+    return Markup(re.sub(r"`([^`\n]{1,80})`", r"<code>\1</code>", str(escape(_shown(text)))))
+
+
+def _start(title: str) -> str:
+    return title[:1].upper() + title[1:]
+
+
+_environment = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
+    autoescape=True,
+    finalize=_shown,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    undefined=jinja2.StrictUndefined,
+)
+_environment.globals.update(signs=_SIGNS, words=_WORDS)
+_environment.filters.update(code=_code, ticks=_ticks, start=_start)
+
+
+def file_names(rows: list[Row]) -> list[str]:
+    """A name for each student's page that every file system takes, and that no two of them share."""
+    names, taken = [], set()
+    for row in rows:
+        plain = "".join(c if c.isalnum() or c in " -_.,()[]" else "_" for c in row.student.name).strip(" .") or "student"
+        while len(plain.encode()) > 100:
+            plain = plain[:-1]
+        name, number = plain, 1
+        while unicodedata.normalize("NFKC", name).casefold() in taken:
+            number += 1
+            name = f"{plain} ({number})"
+        taken.add(unicodedata.normalize("NFKC", name).casefold())
+        names.append(f"{name}.html")
+    return names
+
+
+def feedback(row: Row) -> str:
+    """The page for one student."""
+    possible = sum(exercise.points for exercise in checks.EXERCISES)
+    return _environment.get_template("feedback.html").render(row=row, possible=possible)
+
+
+def report(rows: list[Row], names: list[str], isolations: list[str], seed: int) -> str:
+    """The page for the instructor."""
+    possible = sum(exercise.points for exercise in checks.EXERCISES)
+    look = [(row, name, graded, kind, words) for row, name in zip(rows, names, strict=True)
+            for graded in row.graded for kind, words in graded.notes]  # fmt: skip
+    stray = [(row, name, path, why) for row, name in zip(rows, names, strict=True) for path, why in row.student.stray]
+    order = (*scoring.NEEDS_A_LOOK, "library", "duplicate")
+    return _environment.get_template("report.html").render(
+        rows=list(zip(rows, names, strict=True)),
+        seed=seed,
+        possible=possible,
+        isolations=[_ISOLATION[name] for name in isolations],
+        plot=distribution([row.points for row in rows], possible),
+        totals=_summary([row.points for row in rows]),
+        exercises=[_exercise(rows, number) for number in range(len(checks.EXERCISES))],
+        mistakes=mistakes(rows),
+        look=sorted((entry for entry in look if entry[3] != "missing"), key=lambda entry: order.index(entry[3])),
+        absent=_absent(rows, names),
+        stray=stray,
+    )
+
+
+def _summary(points: list[int]) -> dict:
+    return {"mean": statistics.fmean(points), "median": statistics.median(points), "low": min(points), "high": max(points)}
+
+
+def _exercise(rows: list[Row], number: int) -> dict:
+    graded = [row.graded[number] for row in rows]
+    exercise = graded[0].exercise
+    parts = []
+    for place, part in enumerate(exercise.parts):
+        right = sum(one.parts[place].passed for one in graded)
+        parts.append({"title": part.title, "points": part.points, "right": right, "share": right / len(rows)})
+    handed_in = sum(bool(one.file) for one in graded)
+    return {
+        "exercise": exercise,
+        "mean": statistics.fmean(one.points for one in graded),
+        "handed_in": handed_in,
+        "parts": parts,
+    }
+
+
+def mistakes(rows: list[Row]) -> list[dict]:
+    """The named mistakes, the most common first; each counts once a student."""
+    count, hints, students = Counter(), {}, defaultdict(list)
+    for row in rows:
+        made = {(g.exercise.stem, p.mistake): p.hint for g in row.graded for p in g.parts if p.mistake}
+        count.update(made.keys())
+        hints.update(made)
+        for mistake in made:
+            students[mistake].append(row.student.name)
+    most = sorted(count.items(), key=lambda item: (-item[1], item[0]))
+    return [{"exercise": stem, "name": name, "count": n, "share": n / len(rows), "hint": hints[stem, name],
+             "students": students[stem, name]} for (stem, name), n in most]  # fmt: skip
+
+
+def _absent(rows: list[Row], names: list[str]) -> list[tuple]:
+    """What is missing, one entry a student: whole exercises first, then answers."""
+    found = []
+    for row, name in zip(rows, names, strict=True):
+        whole = [g.exercise.stem for g in row.graded if not g.file]
+        parts = [(g.exercise.stem, words) for g in row.graded if g.file for kind, words in g.notes if kind == "missing"]
+        if whole or parts:
+            found.append((row, name, whole, parts))
+    return found
+
+
+def distribution(points: list[int], possible: int) -> str:
+    """How many students have how many points, as SVG; the same points, the same text."""
+    settings = {"svg.hashsalt": "grading", "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 11}
+    with rc_context(settings):
+        figure = Figure(figsize=(7, 2.6), layout="constrained")
+        axes = figure.subplots()
+        width = max(1, -(-possible // 14))
+        edges = [edge - 0.5 for edge in range(0, possible + width + 1, width)]
+        axes.hist(points, bins=edges, color="#0072B2", edgecolor="white")
+        axes.axvline(statistics.median(points), color="#D55E00", linestyle="--", linewidth=2, label="median")
+        axes.set(xlabel=f"points, of {possible}", ylabel="students", xlim=(-0.5 - width / 4, edges[-1] + width / 4))
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False, loc="upper left")
+        text = io.StringIO()
+        FigureCanvasSVG(figure).print_svg(text, metadata={"Date": None, "Creator": None})
+    return text.getvalue()[text.getvalue().index("<svg") :]

@@ -1,0 +1,187 @@
+"""The trusted side of the child: send a submission, take back observations, whatever becomes of the child.
+
+What comes back is bounded, strict JSON, checked for its outer form here and for the rest by those who judge it.
+"""
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import threading
+import time
+from dataclasses import dataclass, field
+
+from exercises.grading import sandbox
+from exercises.grading.sandbox import Limits
+
+_START = 180.0  # seconds until torch is there, on a slow and busy machine
+_SLACK = 15.0  # seconds that a submission may take beyond the limits of its exercises
+_LINE = 2_000_000
+_STATUSES = ("crash", "timeout", "output")
+
+
+class NoChildError(RuntimeError):
+    """The child does not even start: nothing can be graded here."""
+
+
+@dataclass
+class Child:
+    """A process behind walls that takes one submission after the other, or one only where it can't wall each off."""
+
+    limits: Limits
+    program: str | None
+    avoid_walls: bool = False
+    walls: bool = False
+    closed: bool = False
+    _process: subprocess.Popen | None = None
+    _buffer: bytearray = field(default_factory=bytearray)
+
+    @property
+    def isolation(self) -> str:
+        """In a word what stands between a submission and the machine."""
+        return "bubblewrap" if self.program else "namespaces" if self.walls else "limits"
+
+    def start(self) -> None:
+        """Start the process unless it runs. Raises NoChildError with what it said."""
+        if self.closed:
+            raise NoChildError("The child was stopped.")
+        if self._process is not None and self._process.poll() is None:
+            return
+        self.stop()
+        line, environment = sandbox.command(self.limits, self.program, avoid_walls=self.avoid_walls)
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(
+            line, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True, bufsize=0
+        )
+        hello = self._message(time.monotonic() + _START)
+        if not (isinstance(hello, dict) and hello.get("ready")):
+            self._process.kill()
+            said = self._process.stderr.read(4000).decode("utf8", "replace")
+            self.stop()
+            raise NoChildError(f"The process that runs the submissions does not start:\n{said}")
+        self.walls = hello["walls"] is True
+
+    def stop(self) -> None:
+        """End the process and all that it started."""
+        process, self._process = self._process, None
+        self._buffer = bytearray()
+        if process is None:
+            return
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.kill()
+        process.wait()
+        for stream in (process.stdin, process.stdout, process.stderr):
+            stream.close()
+
+    def observe(self, job: dict) -> dict[str, dict]:
+        """{exercise: {part: observation}} for a job {"seed": …, "exercises": [{"name", "parts", "pieces", …}, …]}.
+
+        An exercise that ends the child loses the part that it was at; the rest goes to a new child.
+        """
+        results = {exercise["name"]: {} for exercise in job["exercises"]}
+        while True:
+            left = [{**e, "parts": [p for p in e["parts"] if p not in results[e["name"]]]} for e in job["exercises"]]
+            left = [exercise for exercise in left if exercise["parts"]]
+            if not left:
+                return results
+            status = self._pass({**job, "exercises": left}, results)
+            if status:
+                self.stop()
+                exercise, part = next((e["name"], p) for e in left for p in e["parts"] if p not in results[e["name"]])
+                results[exercise][part] = {"status": status}
+
+    def _pass(self, job: dict, results: dict) -> str | None:
+        """Send a job and collect what comes; what ended the child before all was there, or None."""
+        self.start()
+        ends = time.monotonic() + self.limits.timeout * len(job["exercises"]) + _SLACK
+        waiting = [(exercise["name"], part) for exercise in job["exercises"] for part in exercise["parts"]]
+        try:
+            _write(self._process.stdin.fileno(), json.dumps(job).encode() + b"\n", ends)
+            while True:
+                message = self._message(ends)
+                if isinstance(message, dict) and message.get("end"):
+                    break
+                if not isinstance(message, dict) or (message.get("exercise"), message.get("part")) not in waiting:
+                    return "timeout" if time.monotonic() >= ends else "crash"
+                waiting.remove((message["exercise"], message["part"]))
+                results[message["exercise"]][message["part"]] = observation_of(message)
+        except OSError:
+            return "crash"
+        if not self.walls:
+            self.stop()  # the next submission gets a process that no other has met
+        return "crash" if waiting else None
+
+    def _message(self, ends: float):
+        """The next line, as data; None if there is none in time or it is no JSON."""
+        stream = self._process.stdout.fileno()
+        while b"\n" not in self._buffer:
+            left = ends - time.monotonic()
+            if left <= 0 or len(self._buffer) > _LINE or not select.select([stream], [], [], left)[0]:
+                return None
+            chunk = os.read(stream, 1 << 16)
+            if not chunk:
+                return None
+            self._buffer += chunk
+        line, _, rest = bytes(self._buffer).partition(b"\n")
+        self._buffer[:] = rest
+        return strict(line.decode("utf8", "replace"))
+
+
+def _write(stream: int, data: bytes, ends: float) -> None:
+    os.set_blocking(stream, False)
+    while data:
+        if not select.select([], [stream], [], max(0, ends - time.monotonic()))[1]:
+            raise BrokenPipeError
+        data = data[os.write(stream, data) :]
+
+
+def strict(text: str):
+    """JSON without NaN, infinity or bottomless nesting; None for anything else."""
+    try:
+        return json.loads(text, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _refuse(name: str):
+    raise ValueError(f"{name} is not JSON")
+
+
+def observation_of(message: dict) -> dict:
+    """The observation in a message of the child, as far as its outer form is right; else {"status": "invalid"}."""
+    status, text = message.get("status"), message.get("text")
+    if status != "observed":
+        return {"status": status if status in _STATUSES else "invalid"}
+    observation = strict(text) if isinstance(text, str) and len(text) <= Limits.output else None
+    return observation if isinstance(observation, dict) else {"status": "invalid"}
+
+
+_mine = threading.local()
+_all: list[Child] = []
+
+
+def observe(job: dict, limits: Limits, avoid: tuple[str, ...] = (), require: bool = False) -> tuple[dict, str]:
+    """What `Child.observe` returns, with the child of this thread, and how it was isolated. Dask's workers call it, too.
+
+    avoid: "bubblewrap", "namespaces", to do without; require: raise NoChildError rather than do without bubblewrap.
+    """
+    program = None if "bubblewrap" in avoid else sandbox.bubblewrap()
+    if require and program is None:
+        raise NoChildError(f"the sandbox is required, but {sandbox.why_not()}.")
+    settings = limits, program, "namespaces" in avoid
+    if getattr(_mine, "settings", None) != settings or _mine.child.closed:
+        _mine.settings, _mine.child = settings, Child(*settings)
+        _all.append(_mine.child)
+    results = _mine.child.observe(job)
+    return results, _mine.child.isolation
+
+
+def stop_all() -> None:
+    """End all children of this process, for good."""
+    while _all:
+        child = _all.pop()
+        child.closed = True
+        child.stop()
