@@ -20,6 +20,60 @@ def accuracy(logits: Tensor, labels: Tensor) -> float:
     return (logits.argmax(-1) == labels).float().mean().item()
 
 
+def agreement(logits: Tensor, other_logits: Tensor) -> float:
+    """The share of rows, both (n, num_classes), in which two models name the same class, in [0, 1] (Stanton et al. 2021)."""
+    if logits.shape != other_logits.shape or not len(logits):
+        raise ValueError(
+            "logits and other_logits must have the same shape and at least one row; "
+            f"got {tuple(logits.shape)} and {tuple(other_logits.shape)}"
+        )
+    return (logits.argmax(-1) == other_logits.argmax(-1)).float().mean().item()
+
+
+class Reliability(NamedTuple):
+    """What a model is right about, by how sure it is: three float64 tensors (bins,), NaN in the first two for empty bins.
+
+    confidence, accuracy: the means over the rows of a bin; share: the part of all rows that is in it, adding up to 1.
+    """
+
+    confidence: Tensor
+    accuracy: Tensor
+    share: Tensor
+
+    @property
+    def expected_calibration_error(self) -> float:
+        """The distance between accuracy and confidence, averaged over the rows (Guo et al. 2017, equation 3), in [0, 1]."""
+        return (self.share * (self.accuracy - self.confidence).abs()).nansum().item()
+
+
+def reliability(probabilities: Tensor, labels: Tensor, bins: int = 15) -> Reliability:
+    """Rows (n, num_classes) sorted into `bins` equal parts of [0, 1] by their largest probability (Guo et al. 2017, section 2).
+
+    Bin k holds confidences in (k / bins, (k + 1) / bins]. labels: int64 (n,). Raises ValueError, naming the argument.
+    """
+    if isinstance(bins, bool) or not isinstance(bins, int) or bins < 1:
+        raise ValueError(f"bins must be an int of at least 1, got {bins!r}")
+    if len(probabilities) != len(labels) or not len(labels):
+        raise ValueError(
+            f"probabilities and labels must have as many rows, and at least one; got {len(probabilities)} and {len(labels)}"
+        )
+    if probabilities.min() < 0 or not torch.allclose(probabilities.sum(-1).double(), torch.ones(()).double(), atol=1e-2):
+        raise ValueError("probabilities must be at least 0 and add up to 1 in each row; logits need a softmax first")
+    confidence, guess = probabilities.max(-1)
+    confidence, right = confidence.double().clamp(max=1), (guess == labels).double()
+    of_row = (confidence * bins).ceil().long() - 1
+    count, total, hits = (
+        torch.zeros(bins, dtype=torch.float64, device=labels.device).index_add_(0, of_row, values)
+        for values in (torch.ones_like(right), confidence, right)
+    )
+    return Reliability(total / count, hits / count, count / len(labels))
+
+
+def expected_calibration_error(probabilities: Tensor, labels: Tensor, bins: int = 15) -> float:
+    """How far a model's confidence is from its accuracy, on average: see `reliability`. 0 is perfect."""
+    return reliability(probabilities, labels, bins).expected_calibration_error
+
+
 def count_parameters(model: nn.Module) -> int:
     """The number of trained numbers in `model`."""
     return sum(parameter.numel() for parameter in model.parameters())
