@@ -14,7 +14,7 @@ def runs(groups: dict[str, Sequence[float]], ylabel: str, colours: dict[str, str
 
     groups: name -> values in percent; colours: name -> a key of COLOURS.
     """
-    figure = Figure(figsize=(1.9 * len(groups) + 2.6, 3.8), layout="constrained")
+    figure = Figure(figsize=(min(9, 1.9 * len(groups) + 2.6), 3.8), layout="constrained")
     axes, lines = figure.subplots(), []
     if paired:
         for values in zip(*groups.values(), strict=True):
