@@ -130,6 +130,11 @@ def test_points_and_intervals_stand_at_their_times(how):
     assert all(lower.get_xlim()[0] < time < lower.get_xlim()[1] for by in TIMES.values() for time in by.values())
 
 
+def test_a_budget_of_milliseconds_is_written_out():
+    _, update = frontier()
+    assert update(1778.28, "a").startswith("a, budget 1,778 µs an image: ship the teacher")
+
+
 def test_names_that_would_meet_are_moved_apart_and_others_stay():
     assert production._spread([10.0, 100.0, 30.0], 1.5) == pytest.approx([10, 100, 30])
     moved = production._spread([100.0, 101.0, 100.0], 1.2)

@@ -152,8 +152,8 @@ def frontier_live(
             ring.set_visible(number == panel)
             ring.set_data([time], [accuracy])
         words.set_text(f"ship {name}" if fits else "nothing is fast enough")
-        told = f"ship {name}: {accuracy:.1f} % in {time:.3g} µs an image" if fits else "nothing is fast enough"
-        return f"{how}, budget {budget:.3g} µs an image: {told}"
+        told = f"ship {name}: {accuracy:.1f} % in {_short(time)} µs an image" if fits else "nothing is fast enough"
+        return f"{how}, budget {_short(budget)} µs an image: {told}"
 
     return figure, update
 
@@ -186,6 +186,10 @@ def sizes(variants: Mapping[str, tuple[float, Sequence[float], str, str]], xlabe
     axes.grid(axis="y")
     axes.set_axisbelow(True)
     return Picture(figure, f"{ylabel} against {xlabel}, mean and 95 % interval. " + "; ".join(lines))
+
+
+def _short(value: float) -> str:
+    return f"{value:.3g}" if value < 999.5 else f"{value:,.0f}"
 
 
 def _spread(places: Sequence[float], factor: float) -> list[float]:
