@@ -122,10 +122,11 @@ def test_points_and_intervals_stand_at_their_times(how):
     for name, means in (("student, labels", [80, 81]), ("student, distilled", [79.5, 83.5])):
         assert list(curves[name].get_xdata()) == times
         assert list(curves[name].get_ydata()) == pytest.approx(means)
-    whiskers = [line for line in lower.lines[1:-1] if len(line.get_xdata()) == 2 and line.get_marker() == "None"]
-    assert [list(line.get_xdata()) for line in whiskers] == [[time, time] for time in times] * 2
+    whiskers = [line for line in lower.lines[1:-1] if len(line.get_xdata()) == 6 and line.get_marker() == "None"]
+    assert [list(line.get_xdata()) for line in whiskers] == [[time for time in times for _ in range(3)]] * 2
     half = 12.7062 * 1 / 1  # t for one degree of freedom; the standard error of 79 and 81 is 1
-    assert list(whiskers[0].get_ydata()) == pytest.approx([80 - half, 80 + half])
+    ends = [80 - half, 80 + half, math.nan, 81 - half, 81 + half, math.nan]
+    assert list(whiskers[0].get_ydata()) == pytest.approx(ends, nan_ok=True)
     assert upper.lines[1].get_xydata()[0] == pytest.approx([TIMES[how]["teacher"], 94])
     assert all(lower.get_xlim()[0] < time < lower.get_xlim()[1] for by in TIMES.values() for time in by.values())
 
