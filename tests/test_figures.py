@@ -38,7 +38,8 @@ def test_a_picture_is_sharp_opaque_and_says_its_numbers(picture):
     data, metadata = picture._repr_mimebundle_()
     image = Image.open(io.BytesIO(picture.png))
     assert metadata["image/png"]["alt"] == data["text/plain"] == picture.text == repr(picture)
-    assert image.size == (2 * metadata["image/png"]["width"], 2 * metadata["image/png"]["height"])
+    for side, name in zip(image.size, ("width", "height"), strict=True):  # matplotlib before 3.9 rounds down
+        assert abs(side - 2 * metadata["image/png"][name]) <= 1
     assert metadata["image/png"]["width"] <= 1000
     assert np.asarray(image.convert("RGBA"))[..., 3].min() == 255
     assert len(image.convert("RGB").getcolors(1 << 24)) > 10

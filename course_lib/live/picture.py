@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from matplotlib.offsetbox import AnnotationBbox
 from matplotlib.patches import ConnectionPatch
@@ -28,6 +29,7 @@ class Painter:
     """
 
     def __init__(self, figure: Figure):
+        figure.canvas._set_device_pixel_ratio(1)  # of a canvas that it had before; matplotlib before 3.9 forgets its own dpi
         self.figure, self.canvas = figure, FigureCanvasAgg(figure)
         self.canvas._set_device_pixel_ratio(PIXEL_RATIO)  # not figure.dpi *= 2: this stays right for a figure used twice
         self.moving: set[Artist] = set()
@@ -130,7 +132,13 @@ class Painter:
         for artist in self.over:
             artist.set_animated(True)
         self.placing = [_placing(artist) for artist in self.over]
+        # matplotlib before 3.9 draws an image into the background even if it is animated.
+        images = [artist for artist in self.over if isinstance(artist, AxesImage) and artist.get_visible()]
+        for image in images:
+            image.set_visible(False)
         self.canvas.draw()
+        for image in images:
+            image.set_visible(True)
         self.full_draws += 1
         self.background = self.canvas.copy_from_bbox(self.figure.bbox)
         for artist, own in marks.items():
