@@ -1,0 +1,240 @@
+"""What is wrong with this environment, and the one command that mends it.
+
+    python -m course_lib.doctor        prints what is installed and what is wrong; exit status 1 if something is
+
+Needs nothing but Python's standard library to start, since what it looks for may be missing; versions are compared by
+`packaging`, which comes with matplotlib.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from importlib import metadata
+from pathlib import Path
+from typing import NamedTuple
+
+PACKAGES = ("torch", "torchvision", "numpy", "matplotlib", "ipywidgets", "jupyterlab", "ipykernel")
+OLDEST_PYTHON = (3, 10)
+MEMORY = 1.5e9  # bytes that a notebook of the course may need at its peak, with some room
+HERE = Path(__file__).parent
+
+
+class Fault(NamedTuple):
+    """Something that keeps the course from working: what it is, and the command that mends it."""
+
+    what: str
+    mend: str
+
+
+def check() -> None:
+    """For the first cell of a notebook: prints what is wrong and how to mend it, and nothing if all is well."""
+    for fault in quick_faults():
+        print(f"{fault.what}\n    To mend it: {fault.mend}")
+
+
+def quick_faults() -> list[Fault]:
+    """What can be seen in a few milliseconds, in a notebook as well."""
+    return [*python_too_old(), *packages_missing_or_old(), *torchvision_unfit(), *front_end_missing(), *memory_short()]
+
+
+def all_faults() -> list[Fault]:
+    """All of it: also whether the packages can be imported, the files are whole, and the folder can be written to."""
+    faults = [*quick_faults(), *nothing_to_open_notebooks_with(), *folder_read_only(), *files_damaged()]
+    return faults if faults else import_fails()
+
+
+def python_too_old(version: tuple = sys.version_info[:2]) -> list[Fault]:
+    if version >= OLDEST_PYTHON:
+        return []
+    oldest = ".".join(map(str, OLDEST_PYTHON))
+    newer = "py -3.12" if os.name == "nt" else "python3.12"
+    what = f"Python {'.'.join(map(str, version))} is too old: the course needs {oldest} or newer."
+    return [Fault(what, f"{newer} -m venv .venv    (after installing Python 3.12, from python.org for example)")]
+
+
+def packages_missing_or_old() -> list[Fault]:
+    """Those that the course itself asks for, by the floors of its own metadata."""
+    if not version_of("packaging"):
+        return [Fault("packaging is missing, so versions can't be compared.", pip("packaging"))]
+    from packaging.requirements import Requirement
+
+    asked = metadata.requires("course-lib") if version_of("course-lib") else None
+    if asked is None:
+        where = HERE.parent if (HERE.parent / "pyproject.toml").exists() else "the folder of the course"
+        return [Fault("The course is not installed as a package.", pip("-e", str(where)))]
+    return [fault for each in asked for fault in _unmet(Requirement(each), "the course")]
+
+
+def torchvision_unfit() -> list[Fault]:
+    """A release of torchvision is built for one release of torch: 0.19 for 2.4, 0.20 for 2.5, and so on."""
+    torch, torchvision = (_numbers(version_of(name)) for name in ("torch", "torchvision"))
+    if not (torch and torchvision) or torch[0] != 2 or torchvision[1] == torch[1] + 15:
+        return []
+    what = f"torchvision {version_of('torchvision')} was not built for torch {version_of('torch')}."
+    return [Fault(what, pip(f"torchvision==0.{torch[1] + 15}.*"))]
+
+
+def front_end_missing() -> list[Fault]:
+    """ipywidgets is the half of a slider that runs in the kernel; the other half is a package of the page's."""
+    if on_colab() or not (version_of("ipywidgets") and version_of("packaging") and version_of("jupyterlab")):
+        return []
+    from packaging.requirements import Requirement
+
+    asked = [Requirement(each) for each in metadata.requires("ipywidgets") or ()]
+    return [fault for each in asked if _plain(each.name) == "jupyterlab-widgets" for fault in _unmet(each, "ipywidgets")]
+
+
+def nothing_to_open_notebooks_with() -> list[Fault]:
+    if on_colab() or version_of("jupyterlab") or version_of("notebook"):
+        return []
+    return [Fault("There is no JupyterLab to open the notebooks with.", pip("jupyterlab"))]
+
+
+def memory_short(available: float | None = None) -> list[Fault]:
+    available = available_memory() if available is None else available
+    if available is None or available >= MEMORY:
+        return []
+    what = f"{available / 1e9:.1f} GB of memory are free; a notebook may need {MEMORY / 1e9:.1f} GB."
+    return [Fault(what, "JupyterLab's menu Kernel, Shut Down All Kernels…: each keeps what it has loaded")]
+
+
+def folder_read_only(folder: Path | None = None) -> list[Fault]:
+    folder = folder or Path.cwd()
+    try:
+        with tempfile.NamedTemporaryFile(dir=folder):
+            return []
+    except OSError as error:
+        home = Path.home() / "distillation-course"
+        copy = f'xcopy /E /I "{folder}" "{home}"' if os.name == "nt" else f'cp -R "{folder}" "{home}"'
+        return [Fault(f"Nothing can be written to {folder}, so no notebook can be saved there ({error.strerror}).", copy)]
+
+
+def files_damaged() -> list[Fault]:
+    """The sample of the data and the teacher's weights, read as the notebooks read them."""
+    try:
+        import numpy as np
+
+        from course_lib.data import SAMPLE_FOLDER, SAMPLE_SHA256, DataError, read_idx_file
+        from course_lib.models import TEACHER_WEIGHTS
+    except ImportError:
+        return []  # of which the other checks speak
+    damaged = []
+    for name, sha256 in SAMPLE_SHA256.items():
+        try:
+            read_idx_file(SAMPLE_FOLDER, name, sha256)
+        except DataError:
+            damaged.append(name)
+    try:
+        with np.load(TEACHER_WEIGHTS, allow_pickle=False) as weights:
+            for name in weights.files:
+                weights[name]  # reading compares a checksum
+    except Exception:  # numpy and zipfile raise many kinds
+        damaged.append(TEACHER_WEIGHTS.name)
+    if not damaged:
+        return []
+    in_git = (HERE.parent / ".git").exists()
+    mend = (
+        f'git -C "{HERE.parent}" checkout -- course_lib/assets' if in_git else pip("--force-reinstall", "--no-deps", source())
+    )
+    return [Fault(f"Files of the course are missing or damaged: {', '.join(damaged)}.", mend)]
+
+
+def import_fails() -> list[Fault]:
+    """Import everything in a process of its own; versions that look right may still not load."""
+    code = "import torch, torchvision, numpy, matplotlib, ipywidgets"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    if done.returncode == 0:
+        return []
+    lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+    names = [name for name in ("torch", "torchvision") if version_of(name)]
+    exact = [f"{name}=={version_of(name)}" for name in names]
+    return [Fault(f"The packages are there, but can't be imported: {lines[-1]}", pip("--force-reinstall", *exact))]
+
+
+# ---- what is there ----
+
+
+def version_of(package: str) -> str | None:
+    """The installed version, None where there is none."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def on_colab() -> bool:
+    return "google.colab" in sys.modules
+
+
+def available_memory() -> int | None:
+    """In bytes, as far as this process may have it; None where it can't be told."""
+    found = []
+    try:
+        import psutil  # comes with ipykernel
+
+        found.append(psutil.virtual_memory().available)
+    except ImportError:
+        pass
+    limit, used = (_number_in(Path("/sys/fs/cgroup") / name) for name in ("memory.max", "memory.current"))
+    if limit is not None and used is not None:  # of a container
+        found.append(limit - used)
+    return min(found, default=None)
+
+
+def source() -> str:
+    """What pip installs the course from."""
+    urls = metadata.metadata("course-lib").get_all("Project-URL") or [] if version_of("course-lib") else []
+    return next(("git+" + url.partition(", ")[2] for url in urls if url.startswith("Repository, ")), "course-lib")
+
+
+def pip(*arguments: str) -> str:
+    """The command that installs something into the environment that runs this."""
+    quoted = [f'"{each}"' if re.search(r"[^\w./+:@-]", each) else each for each in arguments]
+    return " ".join(["%pip" if on_colab() else f'"{sys.executable}" -m pip', "install", *quoted])
+
+
+def _unmet(requirement, by: str) -> list[Fault]:
+    if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
+        return []
+    version, asked = version_of(requirement.name), f"{requirement.name}{requirement.specifier}"
+    if version is None:
+        return [Fault(f"{requirement.name} is missing; {by} needs {asked}.", pip(asked))]
+    if requirement.specifier.contains(version, prereleases=True):
+        return []
+    return [Fault(f"{requirement.name} {version} is installed; {by} needs {asked}.", pip(asked))]
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("_", "-")
+
+
+def _numbers(version: str | None) -> tuple[int, ...]:
+    return tuple(map(int, re.findall(r"\d+", version or "")[:2]))
+
+
+def _number_in(path: Path) -> int | None:
+    try:
+        return int(path.read_text())
+    except (OSError, ValueError):  # "max" where there is no limit
+        return None
+
+
+def main() -> int:
+    print(f"Python {sys.version.split()[0]} in {sys.prefix}")
+    for name in ("course-lib", *PACKAGES):
+        print(f"  {name:<12} {version_of(name) or 'not installed'}")
+    memory = available_memory()
+    print(f"  {'memory':<12} {'unknown' if memory is None else f'{memory / 1e9:.1f} GB free'}")
+    faults = all_faults()
+    for number, fault in enumerate(faults, 1):
+        print(f"\n{number}. {fault.what}\n   To mend it:\n   {fault.mend}")
+    print("\nAll is well." if not faults else "\nThen run this again.")
+    return int(bool(faults))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
