@@ -9,6 +9,7 @@ views of widgets (GitHub shows nothing of a notebook that has them), the version
 import argparse
 import base64
 import io
+import os
 import sys
 import time
 from pathlib import Path
@@ -26,7 +27,8 @@ HERE = Path(__file__).parent
 def execute(path: Path) -> None:
     """Run one notebook in a kernel of this Python and save it in place."""
     notebook = nbformat.read(path, as_version=4)
-    NotebookClient(notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": path.parent}}).execute()
+    client = NotebookClient(notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": path.parent}})
+    client.execute(env={**os.environ, "OMP_NUM_THREADS": "1"})  # the last digits depend on the number of torch's threads
     strip_widgets(notebook)
     shrink_pictures(notebook)
     notebook.metadata = {
