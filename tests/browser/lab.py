@@ -40,6 +40,7 @@ CONSOLE_NOISE = (
     "Connection lost, reconnecting",
     "was preloaded using link preload",
 )
+BADGE, SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="117" height="20"/>', "image/svg+xml"
 SETTINGS = {
     "notebook-extension/tracker": {"windowingMode": "none"},  # else cells out of sight are not on the page
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True},
@@ -161,6 +162,8 @@ class Lab:
         page = chromium.new_page(viewport={"width": width, "height": height})
         try:
             notebook = Notebook(page)
+            # The picture of the badges, the one thing on a page that comes from outside.
+            page.route("https://colab.research.google.com/assets/*", lambda route: route.fulfill(body=BADGE, content_type=SVG))
             page.goto(f"{self.url}/lab/tree/{name}?token={self.token}&reset")
             page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
             ready = "window.jupyterapp?.shell.currentWidget?.sessionContext?.isReady"
@@ -284,7 +287,13 @@ class ShownFigure:
         """Wait until the text equivalent holds `text`."""
         self.box.locator("[role=status]").filter(has_text=text).wait_for(timeout=1000 * timeout)
 
-    def wait_for_change(self, source: str, timeout: float = 20) -> None:
-        """Wait until the picture is no longer the one at `source`."""
-        code = "([image, source]) => image.src !== source && image.complete"
-        self.page.wait_for_function(code, arg=[self.image.element_handle(), source], timeout=1000 * timeout)
+    def wait_for_change(self, source: str, text: str | None = None, timeout: float = 20) -> None:
+        """Wait until the picture is no longer the one at `source`, and the text equivalent no longer `text`.
+
+        A key may bring the same picture twice, so that one that is new need not be the answer to the last key.
+        """
+        code = """([box, source, text]) => {
+            const image = box.querySelector('.widget-image'), words = box.querySelector('[role=status]');
+            return image.src !== source && image.complete && words?.innerText !== text;
+        }"""
+        self.page.wait_for_function(code, arg=[self.box.element_handle(), source, text], timeout=1000 * timeout)
