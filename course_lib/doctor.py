@@ -85,7 +85,17 @@ def front_end_missing() -> list[Fault]:
     from packaging.requirements import Requirement
 
     asked = [Requirement(each) for each in metadata.requires("ipywidgets") or ()]
-    return [fault for each in asked if _plain(each.name) == "jupyterlab-widgets" for fault in _unmet(each, "ipywidgets")]
+    unmet = [fault for each in asked if _plain(each.name) == "jupyterlab-widgets" for fault in _unmet(each, "ipywidgets")]
+    halves = [version_of(name) for name in ("ipywidgets", "jupyterlab_widgets")]
+    what = None
+    if _numbers(halves[0]) < (7, 8) and _numbers(version_of("jupyterlab")) >= (4,):
+        what = f"ipywidgets {halves[0]} is too old for JupyterLab {version_of('jupyterlab')}"
+    elif (_numbers(halves[0]) >= (8,)) != (_numbers(halves[1]) >= (3,)):
+        # ipywidgets 7 admits every newer page, but only 1 and 2 speak its language.
+        what = f"jupyterlab_widgets {halves[1]} does not belong to ipywidgets {halves[0]}"
+    if unmet or what is None:
+        return unmet
+    return [Fault(f"No slider would be shown: {what}.", pip("--upgrade", "ipywidgets", "jupyterlab_widgets"))]
 
 
 def nothing_to_open_notebooks_with() -> list[Fault]:

@@ -65,6 +65,16 @@ def test_a_whole_environment_has_no_fault_and_the_first_cell_says_nothing(enviro
         ({"torchvision": "0.25.0"}, ["torchvision 0.25.0 was not built for torch 2.11.0+cu128"], '"torchvision==0.26.*"'),
         ({"jupyterlab_widgets": None}, ["jupyterlab_widgets is missing", "ipywidgets needs"], '"jupyterlab_widgets~=3.0.9"'),
         ({"jupyterlab_widgets": "1.1.9"}, ["jupyterlab_widgets 1.1.9 is installed", "~=3.0.9"], '"jupyterlab_widgets~=3.0.9"'),
+        (
+            {"ipywidgets": ("7.8.5", ["jupyterlab_widgets>=1.0.0"])},
+            ["No slider", "jupyterlab_widgets 3.0.15 does not belong to ipywidgets 7.8.5"],
+            "--upgrade ipywidgets jupyterlab_widgets",
+        ),
+        (
+            {"ipywidgets": ("7.7.1", ["jupyterlab_widgets>=1.0.0"]), "jupyterlab_widgets": "1.1.9"},
+            ["No slider", "ipywidgets 7.7.1 is too old for JupyterLab 4.4.0"],
+            "--upgrade ipywidgets jupyterlab_widgets",
+        ),
         ({"packaging": None}, ["packaging is missing"], "install packaging"),
         ({"course_lib": None}, ["not installed as a package"], "install -e "),
     ],
@@ -86,6 +96,12 @@ def test_versions_are_compared_as_versions(environment):
 
 def test_release_candidates_and_local_builds_count(environment):
     environment(numpy="2.5.0rc1", torch="2.11.0+cpu", torchvision="0.26.0a0+git1234")
+    assert doctor.quick_faults() == []
+
+
+@pytest.mark.parametrize(("ours", "page"), [("7.8.5", "1.1.9"), ("7.8.0", "2.0.0"), ("8.0.0", "3.0.3")])
+def test_halves_of_the_widgets_that_belong_together(environment, ours, page):
+    environment(ipywidgets=(ours, ["jupyterlab_widgets>=1.0.0"]), jupyterlab_widgets=page)
     assert doctor.quick_faults() == []
 
 
