@@ -13,13 +13,12 @@ from course_lib.costs import (
     Latency,
     check_batch_sizes,
     check_models,
-    evaluating,
     measure_latency,
     multiply_adds,
     peak_memory,
     serialised,
 )
-from course_lib.loops import IGNORE_INDEX, device_of, predict
+from course_lib.loops import IGNORE_INDEX, device_of, evaluating, predict
 from course_lib.metrics import accuracy, count_parameters, expected_calibration_error
 from course_lib.onnx_models import OnnxModel
 

@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from course_lib.loops import check_positive_int, device_of
+from course_lib.loops import check_positive_int, device_of, evaluating
 from course_lib.onnx_models import OnnxModel
 
 ROUNDS = 5  # of measuring: every model has its turn in each, so that a slow moment of the machine meets all of them
@@ -165,19 +165,6 @@ def serialised(model: nn.Module) -> bytes:
     buffer = io.BytesIO()
     torch.save(model.state_dict(), buffer)
     return buffer.getvalue()
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[nn.Module]:
-    """The model in eval mode and without gradients; afterwards each of its modules is in the mode that it was in."""
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        with torch.no_grad():
-            yield model
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
 
 
 def check_batch_sizes(batch_sizes: Sequence[int]) -> None:

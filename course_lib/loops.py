@@ -160,17 +160,11 @@ def evaluate(model: nn.Module, data: TensorDataset | DataLoader, batch_size: int
     return right / rows
 
 
-@torch.no_grad()
 def predict(model: nn.Module, inputs: Tensor, batch_size: int = 1000) -> Tensor:
     """Logits of `model` in eval mode for (n, …) inputs, in their order and on their device. The model is left as it was."""
-    modes = {module: module.training for module in model.modules()}
     device = device_of(model, default=inputs.device)
-    model.eval()
-    try:
+    with evaluating(model):
         return torch.cat([model(part.to(device)).to(inputs.device) for part in inputs.split(batch_size)])
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
 
 
 def with_teacher_logits(teacher: nn.Module, dataset: TensorDataset, batch_size: int = 1000) -> TensorDataset:
@@ -257,6 +251,19 @@ def own_randomness(seed: int, device: torch.device | str = "cpu") -> Iterator[No
             with torch.cuda.device(each):
                 torch.cuda.manual_seed(seed)
         yield
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[nn.Module]:
+    """The model in eval mode and without gradients; afterwards each of its modules is in the mode that it was in."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield model
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
 
 
 def device_of(model: nn.Module, default: torch.device | str = "cpu") -> torch.device:

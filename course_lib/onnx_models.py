@@ -14,6 +14,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from course_lib.loops import evaluating
+
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 OLDEST_TORCH = (2, 6)  # the first whose torch.onnx.export takes a torch.export program and keeps the weights in one file
 
@@ -62,12 +64,8 @@ def to_onnx(model: nn.Module, example: Tensor) -> bytes:
     _check_installed()
     if len(example) < 2:
         raise ValueError(f"example must be a batch of at least two inputs, got {len(example)}")
-    modes = {module: module.training for module in model.modules()}
-    try:
-        program = torch.export.export(model.eval(), (example,), dynamic_shapes=({0: torch.export.Dim("batch")},))
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
+    with evaluating(model):
+        program = torch.export.export(model, (example,), dynamic_shapes=({0: torch.export.Dim("batch")},))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own, about itself
         exported = torch.onnx.export(program, (), dynamo=True, verbose=False).model_proto
