@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable
 
+import numpy as np
 from PIL import Image
 
 from course_lib.live import LiveFigure
@@ -10,15 +11,20 @@ from course_lib.live import LiveFigure
 WIDEST = 900  # CSS pixels: fits a page of 1024 beside the margins of a notebook
 
 
+def pixels(png: bytes) -> np.ndarray:
+    """What a frame shows, (height, width, 3): two files may hold the same pixels and differ in how they are packed."""
+    return np.asarray(Image.open(io.BytesIO(png)))
+
+
 def assert_only_artists_move(live: LiveFigure, states: list[dict]) -> None:
     """Through all states: no frame is drawn in full, no two are alike, and they fit the page. Closes the figure."""
     draws, seen = live._painter.full_draws, set()
     for state in states:
         live.set(**state)
-        seen.add((live.png(), live.text))
+        seen.add((pixels(live.png()).tobytes(), live.text))
     assert live._painter.full_draws == draws
     assert len(seen) == len(states)
-    assert Image.open(io.BytesIO(live.png())).width <= 2 * WIDEST
+    assert pixels(live.png()).shape[1] <= 2 * WIDEST
     live.close()
 
 
@@ -29,8 +35,8 @@ def assert_frames_are_new_drawings(figure, update: Callable, states: list[dict],
     frames = []
     for state in states[1:]:
         live.set(**state)
-        frames.append(live.png())
+        frames.append(pixels(live.png()).tobytes())
     assert live._painter.full_draws == drawn  # only artists were moved
     assert len(set(frames)) == len(frames)
-    assert LiveFigure(figure, update, **controls(**states[-1])).png() == frames[-1]
+    assert pixels(LiveFigure(figure, update, **controls(**states[-1])).png()).tobytes() == frames[-1]
     assert live._painter.css_size[0] <= WIDEST

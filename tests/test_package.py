@@ -37,7 +37,7 @@ def test_the_package_asks_for_the_same_floors():
     listed = {requirement for requirement, _ in floors_with_reasons()}
     assert set(project["dependencies"]) <= listed
     only_local = {requirement.partition(">=")[0] for requirement in listed - set(project["dependencies"])}
-    assert only_local == {"jupyterlab", "-e ."}
+    assert only_local == {"jupyterlab", "isal", "-e ."}
 
 
 def imports(module: Path, top_level_only=False):

@@ -52,10 +52,11 @@ def opinion_live(pixels, probabilities, classes: Sequence[str], labels) -> tuple
     caption = beside(left.text(0.5, -0.04, "label", ha="center", va="top", transform=left.transAxes), (0, -0.2, 1, 0))
     bars = right.barh(range(len(classes)), [0] * len(classes), color=COLOURS["teacher"], height=0.7)
     numbers = [right.text(0, k, "", va="center", fontsize=11, clip_on=True) for k in range(len(classes))]
-    right.set(yticks=range(len(classes)), yticklabels=classes, ylim=(len(classes) - 0.5, -0.5))
+    right.set(yticks=range(len(classes)), yticklabels=classes, ylim=(len(classes) - 0.5, -0.5), autoscalex_on=False)
     right.spines["left"].set_visible(False)
     right.tick_params(left=False, labelsize=11)  # named, since update() draws new ticks outside of the style
     limits = {"linear": (0, 1.18), "log": (1e-6, 12)}
+    ticks = {"linear": [0, 0.2, 0.4, 0.6, 0.8, 1], "log": [10.0**k for k in range(-6, 1)]}
 
     def update(picture: int = 0, scale: str = "linear") -> str:
         row, name = [float(p) for p in probabilities[picture]], classes[int(labels[picture])]
@@ -63,13 +64,13 @@ def opinion_live(pixels, probabilities, classes: Sequence[str], labels) -> tuple
         caption.set_text(f"label: {name}")
         if right.get_xscale() != scale or right.get_xlim() != limits[scale]:
             right.set_xscale(scale)
-            right.set_xlim(limits[scale])
+            right.set(xlim=limits[scale], xticks=ticks[scale])
             right.set_xlabel(f"teacher's probability at T = 1 ({scale} scale)")
+        ranked = sorted(zip(row, classes, strict=True), reverse=True)
         for bar, number, p in zip(bars, numbers, row, strict=True):
             bar.set_width(p)
-            number.set_text(f" {percent(p)}")
-            number.set_x(max(p, limits[scale][0]))
-        ranked = sorted(zip(row, classes, strict=True), reverse=True)
+            number.set_text(f" {percent(p)}" if p >= ranked[2][0] else "")  # words take longer to draw than all else
+            number.set_x(p)
         return f"label {name}; teacher, on a {scale} scale: " + ", ".join(f"{c} {percent(p)}" for p, c in ranked[:3])
 
     return figure, update
@@ -133,8 +134,8 @@ def bias_live(logits, labels, missing: int, name: str, biases: Sequence[float]) 
     curves = list(zip(*map(shares, biases), strict=True))
     figure = Figure(figsize=(8, 3.8), layout="constrained")
     axes = figure.subplots()
-    axes.plot(biases, curves[0], color=COLOURS["distilled"], label=f"{name}s named {name} (never seen)")
-    axes.plot(biases, curves[1], color=COLOURS["quiet"], linestyle="--", label="the other nine classes named right")
+    axes.plot(biases, curves[0], color=COLOURS["distilled"], label=f"{name}s, never seen, named right")
+    axes.plot(biases, curves[1], color=COLOURS["quiet"], linestyle="--", label="the others named right")
     line = axes.axvline(0, color=COLOURS["highlight"], linewidth=1.5)
     points = [
         axes.plot([0], [0], marker, color=colour, markersize=10)[0]
@@ -148,7 +149,7 @@ def bias_live(logits, labels, missing: int, name: str, biases: Sequence[float]) 
         xlim=(min(biases), max(biases) * 1.12),
     )
     axes.grid(axis="y")
-    axes.legend(loc="lower right", frameon=True, framealpha=1, edgecolor="none")
+    axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1), ncols=2)  # above: over a line that moves, it would be drawn again
 
     def update(bias: float = 0.0) -> str:
         values = shares(bias)

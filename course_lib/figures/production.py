@@ -141,7 +141,8 @@ def frontier_live(
             curve.set_xdata([now[width] for width in widths])
             whiskers[kind].set_xdata([now[width] for width in widths for _ in range(3)])
         for tag, place in zip(tags, _spread([now[width] for width in widths], (high / low) ** 0.02), strict=True):
-            tag.set_x(place)
+            if tag.get_position()[0] != place:  # else it need not be drawn again
+                tag.set_x(place)
         master.set_xdata([now["teacher"]])
         for edge in edges:
             edge.set_xdata([budget, budget])

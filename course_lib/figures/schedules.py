@@ -66,8 +66,7 @@ def schedules_live(kinds: dict[str, Callable], logits: Tensor, classes: Sequence
         p = soft_targets(v, T)
         for k, (bar, number, value) in enumerate(zip(bars, numbers, p.tolist(), strict=True)):
             bar.set_width(value)
-            if (words := f" {percent(value)}" if value >= 0.0005 or k < 2 else "") != number.get_text():
-                number.set_text(words)
+            number.set_text(f" {percent(value)}" if k < 3 else "")
             number.set_x(value)
         temperatures = ", ".join(f"{name} {made[name](progress):.3f}" for name in made)
         return (
