@@ -1,7 +1,9 @@
-"""The pictures of the README."""
+"""The pictures of the README, and the numbers beside them."""
 
+import re
 from pathlib import Path
 
+import nbformat
 from PIL import Image
 
 from notebooks.pictures import make
@@ -20,6 +22,17 @@ def test_the_animation_moves_and_is_small_enough():
 def test_the_main_result_is_the_one_of_the_notebook(tmp_path):
     make.main_result_png(tmp_path / "made.png")
     assert (tmp_path / "made.png").read_bytes() == (PICTURES / "main_result.png").read_bytes()
+
+
+def test_the_numbers_of_the_main_result_are_those_of_the_notebook():
+    cells = nbformat.read(PICTURES.parent / "01_dark_knowledge.ipynb", as_version=4).cells
+    printed = "".join(out.text for cell in cells for out in cell.get("outputs", ()) if out.output_type == "stream")
+    labels, distilled = re.search(r"^labels (.+) %, distilled (.+) %, gain", printed, re.MULTILINE).groups()
+    best = re.search(r"as the test set sees it: (.+) %", printed)[1]
+    readme = (PICTURES.parents[1] / "README.md").read_text(encoding="utf8")
+    rows = re.findall(r"^\| student, .+ \| (.+) % \|$", readme, re.MULTILINE)
+    assert rows == [labels, best, distilled]
+    assert f"on labels, {labels} %, and five distilled, {distilled} %]" in readme
 
 
 def test_the_animation_is_made_by_its_command(tmp_path, monkeypatch):
