@@ -17,8 +17,9 @@ from sphinx.util import logging
 
 FONT = "mathematics.woff"  # course.css names it
 CONVERTER = LatexToMathML(fancy_error=False)
-# A browser turns <mi>x</mi> into an italic letter, which has a code point of its own.
-ITALIC = {chr(code): unicodedata.normalize("NFKC", chr(code)) for code in (0x210E, *range(0x1D434, 0x1D468), *range(0x1D6FC, 0x1D71C))}
+# A browser shows <mi>x</mi> as an italic letter, which has a code point of its own.
+CODES = (0x210E, *range(0x1D434, 0x1D468), *range(0x1D6FC, 0x1D71C))
+ITALIC = {chr(code): unicodedata.normalize("NFKC", chr(code)) for code in CODES}
 
 
 def setup(app) -> dict:

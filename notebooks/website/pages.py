@@ -79,11 +79,11 @@ def links(text: str, page: Path) -> str:
     here = {path.resolve() for path in [*notebooks(), *starters(), *pictures()]}
 
     def there(link: re.Match) -> str:
-        target = link[0].partition("#")[0]
+        target, hash_sign, heading = link[0].partition("#")
         path = (page.parent / target).resolve()
         if not target or re.match(r"\w+:", target) or path in here:
             return link[0]
-        return f"{address.address()}/{'tree' if path.is_dir() else 'blob'}/main/{_in_repository(path)}"
+        return f"{address.address()}/{'tree' if path.is_dir() else 'blob'}/main/{_in_repository(path)}{hash_sign}{heading}"
 
     return LINK.sub(there, text)
 
