@@ -29,6 +29,7 @@ html_theme_options = {
     "use_download_button": False,
     "use_fullscreen_button": False,
     "navbar_persistent": [],  # the sidebar has the search
+    "footer_content_items": [],
     "search_bar_text": "Search",
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",

@@ -67,10 +67,11 @@ def page(path: Path) -> nbformat.NotebookNode:
             note = "{.on-paper}\n" + ON_PAPER[path.parent.name].format(_launch("Open it in Colab", path))
             cell.source = links(cell.source.replace(address.badge(path), note), path)
         else:
-            cell.metadata.mystnb = _alternative(cell)
+            folded = cell.metadata.get("jupyter", {}).get("source_hidden", False)
+            cell.metadata = nbformat.from_dict({"mystnb": _alternative(cell), "tags": ["hide-input"] * folded})
     set_up = next(cell for cell in notebook.cells if cell.cell_type == "code")
     set_up.metadata.tags = ["hide-input"]
-    set_up.metadata.mystnb |= {"code_prompt_show": "Set-up", "code_prompt_hide": "Set-up"}
+    set_up.metadata.mystnb = {"code_prompt_show": "Set-up", "code_prompt_hide": "Set-up"}
     return notebook
 
 
