@@ -10,8 +10,6 @@ nb_execution_mode = "off"  # the saved outputs are those of the code: notebooks/
 nb_merge_streams = True
 myst_enable_extensions = ["dollarmath", "attrs_inline", "attrs_block"]
 myst_heading_anchors = 4
-copybutton_selector = "div.highlight pre"
-copybutton_exclude = ".linenos, .gp, .go"
 
 html_theme = "sphinx_book_theme"
 html_static_path = ["course.css"]
@@ -19,7 +17,7 @@ html_css_files = ["course.css"]
 html_favicon = "favicon.svg"
 html_context = {"default_mode": "auto"}
 html_math_renderer = "mathml"
-html_copy_source = False
+html_copy_source = html_use_index = False
 html_show_sphinx = html_show_copyright = False
 html_theme_options = {
     "repository_url": address.address(),

@@ -15,7 +15,7 @@ README = address.ROOT / "README.md"
 LINK = re.compile(r"(?<=\]\()[^)\s]+(?=\))")
 ON_PAPER = {
     "notebooks": "The figures on this page stand still. {} or in JupyterLab, and they move.",
-    "exercises": "Here you can read the exercise. {} or in JupyterLab, and you can write and check your answers.",
+    "exercises": "Answers are written and checked in a live notebook. {} or in JupyterLab.",
 }
 CONTENTS = """
 ```{{toctree}}
