@@ -137,6 +137,22 @@ def shows_every_formula(site, name):
 
 
 @of_pages
+def keeps_a_formula_and_its_comma_on_one_line(site, name):
+    article = soup(site, name).article
+    alone = [tag for tag in article.find_all("math") if not tag.find_parent(class_=["formula", "together"])]
+    after = [tag.next_sibling for tag in article.find_all(class_="together")]
+    return alone + [text for text in after if isinstance(text, str) and re.match(r"[^\s\w]", text)]
+
+
+@of_pages
+def folds_the_set_up_and_what_its_notebook_folds(site, name):
+    code = cells_of(name, "code")
+    folded = [cell for cell in code if cell.metadata.get("jupyter", {}).get("source_hidden") or cell is code[0]]
+    wanted = [words(cell.source) for cell in folded]
+    return [] if [words(tag.pre.get_text()) for tag in soup(site, name).article.find_all("details")] == wanted else wanted
+
+
+@of_pages
 def says_all_that_its_source_says(site, name):
     """Nothing was taken for a comment, a directive or a label of MyST's."""
     said = words(soup(site, name).article.get_text())
@@ -267,6 +283,9 @@ BROKEN = [
     ("shows_no_raw_formula", with_more(r"<p>so \frac{1}{2}</p>")),
     ("shows_every_formula", lambda page: re.sub(r"<math.*?</math>", "", page, count=1, flags=re.DOTALL)),
     ("shows_every_formula", first("</math>", "<merror></merror></math>")),
+    ("keeps_a_formula_and_its_comma_on_one_line", first("</math>,</span>", "</math></span>,")),
+    ("keeps_a_formula_and_its_comma_on_one_line", first('class="together"', "")),
+    ("folds_the_set_up_and_what_its_notebook_folds", lambda page: page.replace("details", "section")),
     ("says_all_that_its_source_says", first("nine times as likely", "")),
     ("says_all_that_its_source_says", first("entropy_bits", "")),
     ("launches_its_own_notebook_and_no_other", first("blob/main/notebooks/01", "blob/main/notebooks/02")),
