@@ -52,7 +52,7 @@ def _inline(writer, node) -> None:
 
 
 def _display(writer, node) -> None:
-    writer.body.append(f'<div class="formula" tabindex="0">{_converted(writer, node, displaystyle=True)}</div>\n')
+    writer.body.append(f'<div class="formula">{_converted(writer, node, displaystyle=True)}</div>\n')
     raise nodes.SkipNode
 
 
