@@ -1,0 +1,8 @@
+import sys
+
+try:
+    from notebooks.website.build import main
+except ModuleNotFoundError as error:
+    sys.exit(f'{error}. The site needs more than the course: python -m pip install -e ".[site]"')
+
+sys.exit(main())

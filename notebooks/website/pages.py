@@ -1,0 +1,109 @@
+"""The pages of the site, made from the README, the notebooks and the starters as they are; nothing is written twice.
+
+`write(folder)` puts what Sphinx reads into a folder, at the places that the files have in the repository.
+"""
+
+import re
+import shutil
+from pathlib import Path
+
+import nbformat
+
+from notebooks import address
+
+README = address.ROOT / "README.md"
+LINK = re.compile(r"(?<=\]\()[^)\s]+(?=\))")
+ON_PAPER = {
+    "notebooks": "The figures on this page stand still. {} or in JupyterLab, and they move.",
+    "exercises": "Answers are written and checked in a live notebook. {} or in JupyterLab.",
+}
+CONTENTS = """
+```{{toctree}}
+:hidden:
+:caption: {caption}
+
+{names}
+```
+"""
+
+
+def notebooks() -> list[Path]:
+    return sorted((address.ROOT / "notebooks").glob("*.ipynb"))
+
+
+def starters() -> list[Path]:
+    return sorted((address.ROOT / "exercises").glob("*.ipynb"))
+
+
+def pictures() -> list[Path]:
+    """What the README shows."""
+    return sorted(path for path in (address.ROOT / "notebooks" / "pictures").iterdir() if path.suffix in (".png", ".gif"))
+
+
+def write(folder: Path) -> None:
+    for path in notebooks() + starters():
+        nbformat.write(page(path), _place(folder, path))
+    for path in pictures():
+        shutil.copy(path, _place(folder, path))
+    (folder / "index.md").write_text(home(), encoding="utf8")
+
+
+def home() -> str:
+    """The README, with the map of the site that goes into the sidebar."""
+    text = README.read_text(encoding="utf8")
+    text = text.replace(address.badge(notebooks()[0]), _launch("Open the first notebook in Colab", notebooks()[0]))
+    for caption, paths in (("Notebooks", notebooks()), ("Exercises", starters())):
+        names = "\n".join(_in_repository(path).removesuffix(".ipynb") for path in paths)
+        text += CONTENTS.format(caption=caption, names=names)
+    return links(text, README)
+
+
+def page(path: Path) -> nbformat.NotebookNode:
+    """A notebook as it is saved, without what only a live one needs."""
+    notebook = nbformat.read(path, as_version=4)
+    notebook.metadata.language_info.pygments_lexer = "ipython3"  # a cell may hold a magic
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            note = "{.on-paper}\n" + ON_PAPER[path.parent.name].format(_launch("Open it in Colab", path))
+            cell.source = links(cell.source.replace(address.badge(path), note), path)
+        else:
+            folded = cell.metadata.get("jupyter", {}).get("source_hidden", False)
+            cell.metadata = nbformat.from_dict({"mystnb": _alternative(cell), "tags": ["hide-input"] * folded})
+    set_up = next(cell for cell in notebook.cells if cell.cell_type == "code")
+    set_up.metadata.tags = ["hide-input"]
+    set_up.metadata.mystnb = {"code_prompt_show": "Set-up", "code_prompt_hide": "Set-up"}
+    return notebook
+
+
+def links(text: str, page: Path) -> str:
+    """Links to what is on the site stay, links to other files of the repository lead to its address."""
+    here = {path.resolve() for path in [*notebooks(), *starters(), *pictures()]}
+
+    def there(link: re.Match) -> str:
+        target, hash_sign, heading = link[0].partition("#")
+        path = (page.parent / target).resolve()
+        if not target or re.match(r"\w+:", target) or path in here:
+            return link[0]
+        return f"{address.address()}/{'tree' if path.is_dir() else 'blob'}/main/{_in_repository(path)}{hash_sign}{heading}"
+
+    return LINK.sub(there, text)
+
+
+def _launch(words: str, path: Path) -> str:
+    return f"[{words}]({LINK.findall(address.badge(path))[-1]}){{.launch}}"
+
+
+def _alternative(cell: nbformat.NotebookNode) -> dict:
+    """The text equivalent of a cell's picture, where myst-nb looks for it; the size it finds by itself."""
+    texts = [output.metadata["image/png"].alt for output in cell.outputs if "image/png" in output.get("data", {})]
+    return {"image": {"alt": "\n".join(texts)}} if texts else {}
+
+
+def _in_repository(path: Path) -> str:
+    return path.relative_to(address.ROOT).as_posix()
+
+
+def _place(folder: Path, path: Path) -> Path:
+    place = folder / path.relative_to(address.ROOT)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    return place
