@@ -3,7 +3,13 @@
 from collections import Counter
 from pathlib import PurePosixPath
 
+from tests import trained_once
+
 SECONDS = Counter()
+
+
+def pytest_configure(config):
+    trained_once.in_kernels_of(config, train_all=True)
 
 
 def pytest_runtest_logreport(report):

@@ -3,9 +3,17 @@
 import hypothesis
 import pytest
 import torch
+import trained_once
+
+# It takes as long as all others together, and is run by its name: pytest tests/test_colab.py
+collect_ignore = ["test_colab.py"]
 
 hypothesis.settings.register_profile("course", deadline=None, derandomize=True, max_examples=60)
 hypothesis.settings.load_profile("course")
+
+
+def pytest_configure(config):
+    trained_once.in_kernels_of(config, train_all=False)
 
 
 @pytest.fixture

@@ -67,11 +67,13 @@ def test_torchvision_is_imported_where_it_is_used(module):
     assert not [name for name in imports(module, top_level_only=True) if name.startswith("torchvision")]
 
 
-def test_ci_runs_the_readmes_own_command():
+def test_ci_runs_the_readmes_own_commands():
     readme = (ROOT / "README.md").read_text(encoding="utf8")
-    command = re.search(r"<!-- test command -->\n```bash\n(.+)\n```", readme)[1]
-    assert "pytest" in command
-    assert "/^```$/p' README.md" in (ROOT / ".ci" / "run").read_text(encoding="utf8")
+    commands = dict(re.findall(r"<!-- (test|colab) command -->\n```bash\n(.+)\n```", readme))
+    assert all("pytest" in command for command in commands.values())
+    ci = (ROOT / ".ci" / "run").read_text(encoding="utf8")
+    assert f"for name in {' '.join(commands)}; do" in ci
+    assert "<!-- $name command -->/" in ci
 
 
 def test_the_map_in_the_readme_names_every_notebook():

@@ -1,6 +1,6 @@
 """Make an environment with certain versions, and run tests in it.
 
-    python tests/versions.py newest     the newest of everything, all tests
+    python tests/versions.py newest     the newest of everything, all tests, the play of Colab among them
     python tests/versions.py floors     the oldest that requirements.txt and pyproject.toml allow, on Python 3.10
     python tests/versions.py colab      what Colab ships today, on Python 3.13: its test only
 
@@ -50,9 +50,9 @@ def tests(which: str) -> list[str]:
     if which == "colab":
         return ["tests/test_colab.py"]
     if which == "newest":
-        return ["tests"]
+        return ["tests", "tests/test_colab.py"]
     # The oldest ipywidgets is there for Colab, whose versions have a test of their own: JupyterLab 4 shows none before 7.8.
-    return ["tests", "--deselect", "tests/test_colab.py", "--ignore", "tests/browser"]
+    return ["tests", "--ignore", "tests/browser"]
 
 
 def python_of(which: str) -> str:

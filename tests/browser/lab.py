@@ -137,7 +137,9 @@ class Lab:
 
     def _environment(self) -> dict:
         places = {"HOME": "home", "JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data", "JUPYTER_RUNTIME_DIR": "runtime"}
-        places |= {"IPYTHONDIR": "ipython", "JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "workspaces"}
+        places |= {"JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "workspaces"}
+        if "IPYTHONDIR" not in os.environ:  # else the tests' own: see trained_once.py
+            places["IPYTHONDIR"] = "ipython"
         ours = {name: str(self.folder / place) for name, place in places.items()}
         for place in ours.values():
             Path(place).mkdir(exist_ok=True)

@@ -1,0 +1,129 @@
+"""A training is recalled where every bit of what goes in is the same, and done where anything differs."""
+
+import copy
+import types
+
+import pytest
+import torch
+import trained_once
+from torch.utils.data import DataLoader, TensorDataset
+
+from course_lib import loops, schedules
+from course_lib.models import new_point_student
+
+
+def data(seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return TensorDataset(torch.randn(12, 2, generator=generator), torch.arange(12) % 4)
+
+
+def arguments():
+    """What `fit` is called with: model, data, objective, and by name all else."""
+    teacher = new_point_student(seed=7)
+    return [new_point_student(), data(), loops.Distillation(teacher, T=schedules.linear(5, 1), alpha=0.5)], {
+        "epochs": 3, "lr": 0.01, "batch_size": 4, "seed": 1, "validation": data(1),
+    }  # fmt: skip
+
+
+def change_a_weight(places, named):
+    with torch.no_grad():
+        places[0][0].weight[0, 0] += 1e-6
+
+
+def change_a_soft_target(places, named):
+    places[1] = TensorDataset(*places[1].tensors, torch.zeros(12, 4))
+
+
+def change_the_teacher(places, named):
+    with torch.no_grad():
+        places[2].teacher[0].bias[0] += 1e-6
+
+
+def change_the_schedule(places, named):
+    places[2].T = schedules.cosine(5, 1)
+
+
+def change_the_objective(places, named):
+    places[2] = loops.HardLabels()
+
+
+def freeze_a_layer(places, named):
+    places[0][0].requires_grad_(False)
+
+
+CHANGES = [change_a_weight, change_a_soft_target, change_the_teacher, change_the_schedule, change_the_objective, freeze_a_layer]
+
+
+@pytest.fixture
+def recall(tmp_path, monkeypatch):
+    """(fit that recalls, the calls that were trained)"""
+    trained = []
+
+    def fit(*places, **named):
+        trained.append(named)
+        return loops.fit(*places, **named)
+
+    monkeypatch.delenv(trained_once.TRAIN_ALL, raising=False)
+    names = {"fit": fit, "HardLabels": loops.HardLabels, "Distillation": loops.Distillation}
+    return trained_once.once(types.SimpleNamespace(**names), tmp_path), trained
+
+
+def test_the_second_time_gives_the_same_model_and_history_without_training(recall):
+    fit, trained = recall
+    results = []
+    for _ in range(2):
+        places, named = arguments()
+        history = fit(*places, **named)
+        results.append((places[0].state_dict(), history, places[0].training, [p.grad for p in places[0].parameters()]))
+    assert len(trained) == 1
+    (first, one, *rest), (second, other, *rest_again) = results
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert repr(one) == repr(other)
+    assert one.by_step == other.by_step
+    assert rest == rest_again
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
+def test_what_differs_in_anything_is_trained(recall, change):
+    fit, trained = recall
+    places, named = arguments()
+    fit(*places, **named)
+    places, named = arguments()
+    change(places, named)
+    fit(*places, **named)
+    assert len(trained) == 2
+
+
+@pytest.mark.parametrize("other", [{"epochs": 2}, {"lr": 0.02}, {"batch_size": 3}, {"seed": 2}, {"validation": None}], ids=str)
+def test_other_settings_are_another_training(recall, other):
+    fit, trained = recall
+    for changes in ({}, other):
+        places, named = arguments()
+        fit(*places, **{**named, **changes})
+    assert len(trained) == 2
+
+
+@pytest.mark.parametrize("other", [{"epochs": 1}, {"on_step": lambda history: None}, {"on_epoch": print}], ids=str)
+def test_what_is_watched_or_timed_is_trained_each_time(recall, other):
+    fit, trained = recall
+    for _ in range(2):
+        places, named = arguments()
+        fit(*places, **{**named, **other})
+    assert len(trained) == 2
+
+
+def test_a_loader_is_read_each_time(recall):
+    fit, trained = recall
+    for _ in range(2):
+        places, named = arguments()
+        fit(places[0], DataLoader(places[1], batch_size=4), places[2], **named)
+    assert len(trained) == 2
+
+
+def test_where_all_is_to_be_trained_nothing_is_recalled(recall, monkeypatch):
+    fit, trained = recall
+    monkeypatch.setenv(trained_once.TRAIN_ALL, "yes")
+    for _ in range(2):
+        places, named = arguments()
+        fit(*copy.deepcopy(places), **named)
+    assert len(trained) == 2
