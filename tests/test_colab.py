@@ -1,8 +1,9 @@
 """A play of Colab: its versions, its module, an empty folder with one notebook in it, and the course only in git.
 
-Every notebook is run twice in one kernel, every starter once; pytest runs this file only when it is named. The course that they install is this repository as it was
-last committed, since pip is told to find the public address here. Torch, and what else Colab ships that is not named
-below, is the one of the tests' own environment; tests/versions.py makes one that has Colab's torch as well.
+Every notebook is run twice in one kernel, every starter once; pytest runs this file only where it is named. The course that
+they install is this repository as it was last committed, since pip is told to find the public address here. Torch, and
+what else Colab ships that is not named below, is the one of the tests' own environment; tests/versions.py makes one that
+has Colab's torch as well.
 """
 
 import json
