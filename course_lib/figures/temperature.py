@@ -47,7 +47,8 @@ def mass_live(pixels, logits: Tensor, classes: Sequence[str], labels, lowest: fl
 
     bars = _ranked_bars(middle, num_classes)
     names = [middle.text(-0.03, k, "", ha="right", va="center", fontsize=11, clip_on=True) for k in range(num_classes)]
-    numbers = [middle.text(0, k, "", va="center", fontsize=11, clip_on=True) for k in range(num_classes)]
+    # At the first three bars only: to draw words is the dearest part of a frame.
+    numbers = [middle.text(0, k, "", va="center", fontsize=11, clip_on=True) for k in range(3)]
     middle.set(xlim=(-0.8, 1.65), xticks=[0, 0.5, 1], yticks=[], xlabel="probability $p_i$ at $T$")
 
     styles = [("teacher", "-", "s"), ("highlight", "--", "o"), ("quiet", ":", "v")]
@@ -78,9 +79,10 @@ def mass_live(pixels, logits: Tensor, classes: Sequence[str], labels, lowest: fl
         named = [classes[int(k)] for k in order[picture]]
         image.set_data(pixels[picture])
         caption.set_text(f"label:\n{classes[int(labels[picture])]}")
-        for bar, name, number, word, value in zip(bars, names, numbers, named, row, strict=True):
+        for bar, name, word, value in zip(bars, names, named, row, strict=True):
             bar.set_width(value)
             name.set_text(word)
+        for number, value in zip(numbers, row, strict=False):
             _put(number, f" {_brief(value)}", value)
         now = (row[0], row[1], sum(row[2:]))
         for j in range(3):

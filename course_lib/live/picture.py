@@ -74,12 +74,13 @@ class Painter:
         renderer = self.canvas.get_renderer()
         canvas = np.asarray(renderer.buffer_rgba())
         for artist in self.over:
+            if touched := artist in self.moving and artist.stale:
+                self.kept.pop(artist, None)
             place, before, after = self.kept.get(artist, (None, None, None))
-            touched = artist in self.moving and artist.stale
-            if place is not None and not touched and np.array_equal(canvas[place], before):
+            if place is not None and np.array_equal(canvas[place], before):
                 self.canvas.restore_region(after)  # nothing has moved beneath it: a legend takes longer than all else to draw
-            elif type(artist) is Text and artist in self.moving and (place := _extent(artist, renderer, *canvas.shape[:2])):
-                self._draw_and_keep(artist, place)  # words take long, and many stay as they are from frame to frame
+            elif artist in self.moving and not touched and (place := _extent(artist, renderer, *canvas.shape[:2])):
+                self._draw_and_keep(artist, place)  # words and images take long, and many stay as they are from frame to frame
             else:
                 artist.draw(renderer)
         self.figure.stale = False  # an axis among them marks it when it lays out its ticks
@@ -199,12 +200,17 @@ def _reach(artist: Artist, height: int, width: int) -> tuple[slice, slice]:
     return tuple(slice(max(0, first), max(0, last)) for first, last in (edges, sides))
 
 
-def _extent(text: Text, renderer, height: int, width: int) -> tuple[slice, slice] | None:
-    """The rows and columns of the canvas in which a text paints, with a margin; None where that can't be said."""
-    if not (text.get_visible() and text.get_text()) or text.get_bbox_patch() or text.get_path_effects():
+def _extent(artist: Artist, renderer, height: int, width: int) -> tuple[slice, slice] | None:
+    """The rows and columns of the canvas in which a text or an image paints, with a margin; None where that can't be said."""
+    if type(artist) is Text:
+        if not (artist.get_visible() and artist.get_text()) or artist.get_bbox_patch() or artist.get_path_effects():
+            return None
+        more = 3 + artist.get_fontsize() * artist.figure.dpi / 72 / 12  # letters may reach out of what their layout says
+    elif type(artist) is AxesImage and artist.get_visible() and artist.axes.transData.is_separable:
+        more = 3
+    else:
         return None
-    left, bottom, right, top = text.get_window_extent(renderer).extents
-    more = 3 + text.get_fontsize() * text.figure.dpi / 72 / 12  # letters may reach out of what their layout says
+    left, bottom, right, top = artist.get_window_extent(renderer).extents
     rows = slice(max(0, math.floor(height - top - more)), min(height, math.ceil(height - bottom + more)))
     columns = slice(max(0, math.floor(left - more)), min(width, math.ceil(right + more)))
     return (rows, columns) if rows.start < rows.stop and columns.start < columns.stop else None
