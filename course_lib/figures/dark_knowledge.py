@@ -69,7 +69,7 @@ def opinion_live(pixels, probabilities, classes: Sequence[str], labels) -> tuple
         ranked = sorted(zip(row, classes, strict=True), reverse=True)
         for bar, number, p in zip(bars, numbers, row, strict=True):
             bar.set_width(p)
-            number.set_text(f" {percent(p)}" if p >= ranked[2][0] else "")  # words take longer to draw than all else
+            number.set_text(f" {percent(p)}" if p >= ranked[1][0] else "")  # words take longer to draw than all else
             number.set_x(p)
         return f"label {name}; teacher, on a {scale} scale: " + ", ".join(f"{c} {percent(p)}" for p, c in ranked[:3])
 
