@@ -133,7 +133,13 @@ def test_an_interrupt_keeps_what_is_done(tmp_path):
     (place / "z slow").mkdir()
     (place / "z slow" / "04_distillation_loss.ipynb").write_text(slow)
     line = [sys.executable, "-m", "exercises.grading", str(place), "--out", str(out), "--jobs", "1", "--timeout", f"900{OURS}"]
-    run = subprocess.Popen(line, cwd=ROOT, stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    run = subprocess.Popen(
+        line,
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell in the background has it ignored
+    )
     observations = out / ".grading" / "observations"
     while run.poll() is None and len(list(observations.glob("*.json") if observations.exists() else ())) < 4:
         time.sleep(0.1)
