@@ -16,6 +16,10 @@ def pytest_configure(config):
     trained_once.in_kernels_of(config, train_all=False)
 
 
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.parent.name != "browser")  # the longest first: then all cores end about together
+
+
 @pytest.fixture
 def v():
     """The teacher's logits, one row."""
