@@ -5,7 +5,7 @@ import pytest
 import torch
 import trained_once
 
-# It takes as long as all others together, and is run by its name: pytest tests/test_colab.py
+# It makes an environment and runs the whole course twice, and has a command of its own: pytest tests/test_colab.py
 collect_ignore = ["test_colab.py"]
 
 hypothesis.settings.register_profile("course", deadline=None, derandomize=True, max_examples=60)

@@ -41,9 +41,10 @@ def test_schedules_draw_what_they_say():
         assert list(curves[name].get_ydata()) == pytest.approx(expected)
         assert curves[name].get_linewidth() == (3 if name == "cosine" else 1.4)
     T = cosine(8.0, 2.0)(0.25)
-    assert [bar.get_width() for bar in right.patches] == pytest.approx(
-        torch.softmax(V.sort(descending=True).values / T, 0).tolist()
-    )
+    row = torch.softmax(V.sort(descending=True).values / T, 0).tolist()
+    assert [bar.get_width() for bar in right.patches] == pytest.approx(row)
+    assert [number.get_position()[0] for number in right.texts] == pytest.approx(row[:3])
+    assert [number.get_text() for number in right.texts] == [f" {100 * p:.1f} %" for p in row[:3]]
 
 
 def test_the_parts_of_the_gradient_are_those_of_autograd():

@@ -19,6 +19,7 @@ from live_frames import pixels
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
+from matplotlib.transforms import Affine2D
 from nbclient import NotebookClient
 
 from course_lib.live import WIDGET_VIEW, LiveFigure, strip_widgets
@@ -119,6 +120,28 @@ def field(figure):
     return update
 
 
+def now_and_then(figure):
+    """Words and images, one of them turned, that stay in most frames, while something moves beneath them."""
+    axes, other = figure.subplots(1, 2)
+    plain = axes.imshow(np.outer(NUMBERS, NUMBERS), vmin=0, vmax=36, extent=(0, 0.8, 0, 0.8), alpha=0.7, zorder=3)
+    turned = other.imshow(np.eye(5), extent=(0, 0.6, 0, 0.6), alpha=0.7, zorder=3)
+    turned.set_transform(Affine2D().rotate_deg(30) + other.transData)
+    word = other.text(0.5, 0.9, "here", clip_on=True)
+    moving = [each.plot([0, 1], [0, 1], lw=5)[0] for each in (axes, other)]
+    for each in (axes, other):
+        each.set(xlim=(0, 1), ylim=(0, 1), aspect="auto")
+
+    def update(x, y):
+        for line in moving[: 1 + (y > 0.3)]:
+            line.set_ydata([x, y])
+        if x <= 0.5:  # at the first frame: what moves is known from there on
+            plain.set_data(np.outer(NUMBERS * x, NUMBERS * y))
+            turned.set_data(x * np.eye(5))
+            word.set_text(f"{x:.2f}")
+
+    return update
+
+
 def map_of_colours(figure):
     left, right = figure.subplots(1, 2)
     mesh = left.pcolormesh(np.outer(NUMBERS, NUMBERS), vmin=0, vmax=36)
@@ -202,7 +225,7 @@ def polar(figure):
     return lambda x, y: line.set_ydata(NUMBERS * x)
 
 
-FIGURES = [bars, lines, points, words, field, map_of_colours, several_layers, whatever_else, polar]
+FIGURES = [bars, lines, points, words, field, now_and_then, map_of_colours, several_layers, whatever_else, polar]
 STATES = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=5)
 
 

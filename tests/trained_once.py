@@ -16,15 +16,20 @@ import os
 import pickle
 import shutil
 import sys
+import time
 import uuid
 from pathlib import Path
 
+KEPT = 7 * 86_400  # seconds, from the last training that was added
 TRAIN_ALL = "COURSE_TESTS_TRAIN_ALL"  # in the environment: results are kept, but none is taken
 
 
 def in_kernels_of(config, *, train_all: bool) -> None:
     """From here on, kernels that this pytest process starts share their trainings, in pytest's own cache."""
     home = config.cache.mkdir("trainings")
+    for folder in home.glob("fits/*"):  # of code as it once was
+        if time.time() - folder.stat().st_mtime > KEPT and not hasattr(config, "workerinput"):
+            shutil.rmtree(folder, ignore_errors=True)
     os.environ[TRAIN_ALL] = "yes" if train_all else ""
     startup = home / "profile_default" / "startup"
     startup.mkdir(parents=True, exist_ok=True)
@@ -38,9 +43,9 @@ def once(module, folder: Path):
 
     @functools.wraps(fit)
     def recalled(model, data, objective, *, epochs, **settings):
+        if epochs == 1:  # quick, and notebook 05 measures how long one takes
+            return fit(model, data, objective, epochs=epochs, **settings)
         try:
-            if epochs == 1:  # quick, and notebook 05 measures how long one takes
-                raise TypeError
             key = folder / _digest(module, model, data, objective, epochs, settings)
         except TypeError:  # callbacks want every step, and a DataLoader may be anything
             return fit(model, data, objective, epochs=epochs, **settings)
@@ -118,14 +123,11 @@ class _Finder(importlib.abc.MetaPathFinder):
         return spec
 
     def _folder(self, course_lib: Path) -> Path:
-        """One for the code as it now stands; those of other code are no longer needed."""
+        """The one for the code as it now stands."""
         code = hashlib.blake2b(digest_size=16)
         for file in sorted(course_lib.rglob("*.py")):
             code.update(file.read_bytes())
         folder = self.home / "fits" / code.hexdigest()
-        for other in self.home.glob("fits/*"):
-            if other != folder:
-                shutil.rmtree(other, ignore_errors=True)
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 

@@ -206,7 +206,7 @@ def _extent(artist: Artist, renderer, height: int, width: int) -> tuple[slice, s
         if not (artist.get_visible() and artist.get_text()) or artist.get_bbox_patch() or artist.get_path_effects():
             return None
         more = 3 + artist.get_fontsize() * artist.figure.dpi / 72 / 12  # letters may reach out of what their layout says
-    elif type(artist) is AxesImage and artist.get_visible() and artist.axes.transData.is_separable:
+    elif type(artist) is AxesImage and artist.get_visible() and artist.get_transform().is_separable:  # not turned
         more = 3
     else:
         return None

@@ -15,7 +15,7 @@ ADLER = 65521  # the modulus of zlib's checksum (RFC 1950)
 
 
 class PngWriter:
-    """Called with (height, width, 4) bytes, gives a PNG file without alpha.
+    """Called with (height, width, 4) bytes, gives a PNG file without alpha, with the pixels that a fresh writer would give.
 
     Pillow tries five filters on every row, at several times the cost. Here each pixel is written as its difference from
     the one above, which suits pictures of axes. A deflate stream may be cut at any byte (RFC 1951), and PNG's data at any

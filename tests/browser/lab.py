@@ -81,10 +81,13 @@ PARTS = f"{HANDLE}, select, input, button:not(.mod-active)"
 
 
 class Lab:
-    """A JupyterLab server over `folder`/work; a context manager. `settings`: {"extension/plugin": {...}} of @jupyterlab."""
+    """A JupyterLab server over `folder`/work; a context manager.
 
-    def __init__(self, folder: Path, settings: dict | None = None):
-        self.folder, self.work = folder, folder / "work"
+    settings: {"extension/plugin": {...}} of @jupyterlab. ipython: the IPYTHONDIR of its kernels, instead of one of its own.
+    """
+
+    def __init__(self, folder: Path, settings: dict | None = None, ipython: Path | None = None):
+        self.folder, self.work, self.ipython = folder, folder / "work", ipython or folder / "ipython"
         self.work.mkdir(parents=True, exist_ok=True)
         for name, values in {**SETTINGS, **(settings or {})}.items():
             file = folder / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
@@ -137,9 +140,7 @@ class Lab:
 
     def _environment(self) -> dict:
         places = {"HOME": "home", "JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data", "JUPYTER_RUNTIME_DIR": "runtime"}
-        places |= {"JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "workspaces"}
-        if "IPYTHONDIR" not in os.environ:  # else the tests' own: see trained_once.py
-            places["IPYTHONDIR"] = "ipython"
+        places |= {"IPYTHONDIR": self.ipython, "JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "workspaces"}
         ours = {name: str(self.folder / place) for name, place in places.items()}
         for place in ours.values():
             Path(place).mkdir(exist_ok=True)

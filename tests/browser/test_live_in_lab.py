@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import re
 import shutil
 import textwrap
@@ -212,7 +213,7 @@ def has_live_figures(path: Path) -> bool:
 
 @pytest.fixture(scope="module")
 def course(tmp_path_factory):
-    with Lab(tmp_path_factory.mktemp("course")) as server:
+    with Lab(tmp_path_factory.mktemp("course"), ipython=Path(os.environ["IPYTHONDIR"])) as server:  # see trained_once.py
         for path in NOTEBOOKS:
             shutil.copy(path, server.work)
         yield server
