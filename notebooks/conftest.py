@@ -1,15 +1,27 @@
-"""How long each notebook took, printed after nbval has run them."""
+"""What nbval leaves out: how long each notebook took, and what a cell said on stderr that should have said nothing."""
 
 from collections import Counter
 from pathlib import PurePosixPath
 
-from tests import trained_once
+import pytest
+
+from tests import font_list, trained_once
 
 SECONDS = Counter()
 
 
 def pytest_configure(config):
+    font_list.in_kernels_of(config)
     trained_once.in_kernels_of(config, train_all=True)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    said = [output.text for output in getattr(item, "test_outputs", ()) if output.get("name") == "stderr"]
+    if report.failed and said:
+        report.sections.append(("stderr of the cell", "".join(said)))
+    return report
 
 
 def pytest_runtest_logreport(report):

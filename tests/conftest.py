@@ -1,5 +1,6 @@
 """What the tests share: Hinton's symbols as a fixture worked out by hand, and small data."""
 
+import font_list
 import hypothesis
 import pytest
 import torch
@@ -13,6 +14,7 @@ hypothesis.settings.load_profile("course")
 
 
 def pytest_configure(config):
+    font_list.in_kernels_of(config)
     trained_once.in_kernels_of(config, train_all=False)
 
 

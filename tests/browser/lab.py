@@ -295,8 +295,16 @@ class ShownFigure:
 
         A key may bring the same picture twice, so that one that is new need not be the answer to the last key.
         """
+        from playwright.sync_api import TimeoutError as TooLong
+
         code = """([box, source, text]) => {
             const image = box.querySelector('.widget-image'), words = box.querySelector('[role=status]');
             return image.src !== source && image.complete && words?.innerText !== text;
         }"""
-        self.page.wait_for_function(code, arg=[self.box.element_handle(), source, text], timeout=1000 * timeout)
+        try:
+            self.page.wait_for_function(code, arg=[self.box.element_handle(), source, text], timeout=1000 * timeout)
+        except TooLong as error:
+            at = self.page.evaluate("() => document.activeElement.outerHTML.slice(0, 300)")
+            picture = "the same" if self.source() == source else "another"
+            said = f"{picture} picture after {timeout} s, text before {text!r}, after {self.text()!r}, focus at {at}"
+            raise AssertionError(said) from error
