@@ -18,7 +18,7 @@ def pytest_configure(config):
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
     report = yield
-    said = [output.text for output in getattr(item, "test_outputs", ()) if output.get("name") == "stderr"]
+    said = [output.text for output in (getattr(item, "test_outputs", None) or ()) if output.get("name") == "stderr"]
     if report.failed and said:
         report.sections.append(("stderr of the cell", "".join(said)))
     return report

@@ -1,7 +1,7 @@
 """A list of this machine's fonts that is made for the tests, and for every kernel that they start.
 
-matplotlib keeps one in the user's home, and believes it: fonts that it lacks, or that are gone, are warned about under whichever
-figure asks for them first. And a kernel that had to make it would say so.
+matplotlib keeps one in the user's home, and believes it: if fonts are missing from it, or gone since, it complains under
+whichever figure asks for them first. And a kernel that had to make it would say so.
 """
 
 import os
