@@ -73,6 +73,7 @@ def test_the_second_time_gives_the_same_model_and_history_without_training(recal
     results = []
     for _ in range(2):
         places, named = arguments()
+        places[0](torch.ones(1, 2)).sum().backward()  # an older gradient, which fit clears
         history = fit(*places, **named)
         results.append((places[0].state_dict(), history, places[0].training, [p.grad for p in places[0].parameters()]))
     assert len(trained) == 1
@@ -124,6 +125,20 @@ def test_a_loader_is_read_each_time(recall):
     for _ in range(2):
         places, named = arguments()
         fit(places[0], DataLoader(places[1], batch_size=4), places[2], **named)
+    assert len(trained) == 2
+
+
+def test_what_was_broken_off_is_not_kept(recall, monkeypatch):
+    fit, trained = recall
+    places, named = arguments()
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loops.History, "add_epoch", interrupted)
+        assert fit(*places, **named).stopped_early
+    assert not fit(*arguments()[0], **named).stopped_early
     assert len(trained) == 2
 
 
