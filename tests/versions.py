@@ -58,7 +58,8 @@ def tests(which: str) -> list[str]:
 def python_of(which: str) -> str:
     wanted = {"floors": "python3.10", "colab": "python3.13"}.get(which)
     found = shutil.which(wanted) if wanted else sys.executable
-    if found is None:
+    # pyenv leaves a command of that name for a version that it has but does not run.
+    if found is None or subprocess.run([found, "-c", ""], capture_output=True).returncode:
         raise SystemExit(f"there is no {wanted} here; name another with --python")
     return found
 
