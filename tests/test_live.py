@@ -127,6 +127,7 @@ def now_and_then(figure):
     turned = other.imshow(np.eye(5), extent=(0, 0.6, 0, 0.6), alpha=0.7, zorder=3)
     turned.set_transform(Affine2D().rotate_deg(30) + other.transData)
     word = other.text(0.5, 0.9, "here", clip_on=True)
+    boxed = axes.text(0.2, 1.2, "there", bbox={"boxstyle": "round,pad=1", "alpha": 0.5, "linewidth": 9}, zorder=4)
     moving = [each.plot([0, 1], [0, 1], lw=5)[0] for each in (axes, other)]
     for each in (axes, other):
         each.set(xlim=(0, 1), ylim=(0, 1), aspect="auto")
@@ -138,6 +139,9 @@ def now_and_then(figure):
             plain.set_data(np.outer(NUMBERS * x, NUMBERS * y))
             turned.set_data(x * np.eye(5))
             word.set_text(f"{x:.2f}")
+            boxed.set_text(f"{y:.2f}")
+        if y > 0.8:
+            boxed.get_bbox_patch().set_facecolor("red")
 
     return update
 

@@ -74,7 +74,7 @@ class Painter:
         renderer = self.canvas.get_renderer()
         canvas = np.asarray(renderer.buffer_rgba())
         for artist in self.over:
-            if touched := artist in self.moving and artist.stale:
+            if touched := artist in self.moving and _is_stale(artist):
                 self.kept.pop(artist, None)
             place, before, after = self.kept.get(artist, (None, None, None))
             if place is not None and np.array_equal(canvas[place], before):
@@ -202,18 +202,28 @@ def _reach(artist: Artist, height: int, width: int) -> tuple[slice, slice]:
 
 def _extent(artist: Artist, renderer, height: int, width: int) -> tuple[slice, slice] | None:
     """The rows and columns of the canvas in which a text or an image paints, with a margin; None where that can't be said."""
+    box = None
     if type(artist) is Text:
-        if not (artist.get_visible() and artist.get_text()) or artist.get_bbox_patch() or artist.get_path_effects():
+        if not (artist.get_visible() and artist.get_text()) or artist.get_path_effects():
             return None
         more = 3 + artist.get_fontsize() * artist.figure.dpi / 72 / 12  # letters may reach out of what their layout says
+        if (behind := artist.get_bbox_patch()) is not None:
+            artist.update_bbox_position_size(renderer)
+            box, more = behind.get_window_extent(renderer), more + behind.get_linewidth() * artist.figure.dpi / 72
     elif type(artist) is AxesImage and artist.get_visible() and artist.get_transform().is_separable:  # not turned
         more = 3
     else:
         return None
-    left, bottom, right, top = artist.get_window_extent(renderer).extents
+    extent = artist.get_window_extent(renderer)
+    left, bottom, right, top = (extent if box is None else Bbox.union([extent, box])).extents
     rows = slice(max(0, math.floor(height - top - more)), min(height, math.ceil(height - bottom + more)))
     columns = slice(max(0, math.floor(left - more)), min(width, math.ceil(right + more)))
     return (rows, columns) if rows.start < rows.stop and columns.start < columns.stop else None
+
+
+def _is_stale(artist: Artist) -> bool:
+    behind = artist.get_bbox_patch() if isinstance(artist, Text) else None  # it does not tell its text when it is changed
+    return artist.stale or (behind is not None and behind.stale)
 
 
 def _placing(artist: Artist) -> tuple:
