@@ -298,6 +298,21 @@ def test_a_first_check_imports_nothing_large():
     assert int(done.stdout.splitlines()[-1]) < 100, done.stdout
 
 
+def test_our_own_answer_runs_before_the_learners_and_without_a_limit(monkeypatch):
+    """It imports what the part needs. Cut off halfway, on a slow disk, nothing would work until the kernel is restarted."""
+    exercise, limits, run = checks.training, [], Exercise._run
+
+    def noting(self, part, answers, seed, time_limit=None):
+        limits.append((part.name, time_limit))
+        return run(self, part, answers, seed, time_limit)
+
+    exercise._known.clear()
+    monkeypatch.setattr(Exercise, "_run", noting)
+    exercise(**exercise.right)
+    names = [part.name for part in exercise.parts]
+    assert limits == [*((name, None) for name in names), *((name, checks.TIME_LIMIT) for name in names)]
+
+
 def test_the_inputs_depend_on_the_seed():
     for exercise in checks.EXERCISES:
         for part in exercise.parts:
