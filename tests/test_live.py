@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 import time
+import types
 import weakref
 
 import ipywidgets as widgets
@@ -509,28 +510,27 @@ def slow_figure():
 
 
 class TestRunning:
-    def test_draws_at_a_pace_that_costs_a_tenth_at_most_and_ends_with_the_last_state(self):
+    @pytest.mark.parametrize(("cost", "frames"), [(0.0005, 30), (0.002, 30), (0.02, 4)])
+    def test_draws_at_a_pace_that_costs_a_tenth_at_most_and_ends_with_the_last_state(self, monkeypatch, cost, frames):
         live, draw, drawn = slow_figure()
+        clock = types.SimpleNamespace(now=0.0, perf_counter=lambda: clock.now)
+        monkeypatch.setattr("course_lib.live.figure.time", clock)
         drawn.clear()
-        with live.running(draw) as on_step:
-            start, step = time.perf_counter(), 0
-            while time.perf_counter() - start < 1.0:
-                step += 1
-                time.sleep(0.002)
-                assert on_step(step) is False
-            assert on_step.spent <= 0.1 * (time.perf_counter() - start)
-        assert 2 <= len(drawn) <= 31
-        assert drawn[-1] == step
-        assert live.text == f"step {step}"
-        assert bytes(live._picture.value) == live.png()
 
-    def test_a_drawing_that_is_slow_is_drawn_less_often(self):
-        live, _, _ = slow_figure()
-        with live.running(lambda step: time.sleep(0.02)) as on_step:
-            start = time.perf_counter()
-            while time.perf_counter() - start < 1.0:
-                on_step(1)
-            assert on_step.spent <= 0.1 * (time.perf_counter() - start)
+        def slowly(step):
+            clock.now += cost
+            return draw(step)
+
+        with live.running(slowly) as on_step:
+            for step in range(1, 1001):
+                clock.now += 0.001
+                assert on_step(step) is False
+            assert on_step.spent == pytest.approx(cost * len(drawn))
+            assert on_step.spent <= 0.1 * clock.now
+        assert frames - 1 <= len(drawn) <= frames + 1
+        assert drawn[-1] == 1000
+        assert live.text == "step 1000"
+        assert bytes(live._picture.value) == live.png()
 
     def test_stop(self):
         live, draw, drawn = slow_figure()
