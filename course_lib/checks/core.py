@@ -107,10 +107,11 @@ class Exercise:
 
     def __call__(self, *answers: Callable, **named: Callable) -> None:
         given = self._bind(answers, named)
-        names = [part.name for part in self.parts if set(part.answers) <= set(given)]
-        for part in self._chosen(names):
+        parts = [part for part in self.parts if set(part.answers) <= set(given)]
+        for part in parts:
             # Ours first, for as long as it takes: a module whose first import is cut off halfway can't be imported again.
             self._expected(part, None, SEED)
+        names = [part.name for part in parts]
         report = self.judge(self.observe(given, SEED, names, TIME_LIMIT), SEED, names)
         if not report.passed:
             raise CheckFailed(report)

@@ -65,9 +65,10 @@ def schedules_live(kinds: dict[str, Callable], logits: Tensor, classes: Sequence
         here.set_xdata([progress, progress])
         point.set_data([progress], [T])
         p = soft_targets(v, T)
-        for bar, value in zip(bars, p.tolist(), strict=True):
+        row = p.tolist()
+        for bar, value in zip(bars, row, strict=True):
             bar.set_width(value)
-        for number, value in zip(numbers, p.tolist(), strict=False):
+        for number, value in zip(numbers, row, strict=False):
             number.set(x=value, text=f" {percent(value)}")
         temperatures = ", ".join(f"{name} {made[name](progress):.3f}" for name in made)
         return (

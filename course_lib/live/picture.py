@@ -202,20 +202,20 @@ def _reach(artist: Artist, height: int, width: int) -> tuple[slice, slice]:
 
 def _extent(artist: Artist, renderer, height: int, width: int) -> tuple[slice, slice] | None:
     """The rows and columns of the canvas in which a text or an image paints, with a margin; None where that can't be said."""
-    box = None
+    boxes = []
     if type(artist) is Text:
         if not (artist.get_visible() and artist.get_text()) or artist.get_path_effects():
             return None
         more = 3 + artist.get_fontsize() * artist.figure.dpi / 72 / 12  # letters may reach out of what their layout says
         if (behind := artist.get_bbox_patch()) is not None:
             artist.update_bbox_position_size(renderer)
-            box, more = behind.get_window_extent(renderer), more + behind.get_linewidth() * artist.figure.dpi / 72
+            boxes.append(behind.get_window_extent(renderer))
+            more += behind.get_linewidth() * artist.figure.dpi / 72
     elif type(artist) is AxesImage and artist.get_visible() and artist.get_transform().is_separable:  # not turned
         more = 3
     else:
         return None
-    extent = artist.get_window_extent(renderer)
-    left, bottom, right, top = (extent if box is None else Bbox.union([extent, box])).extents
+    left, bottom, right, top = Bbox.union([artist.get_window_extent(renderer), *boxes]).extents
     rows = slice(max(0, math.floor(height - top - more)), min(height, math.ceil(height - bottom + more)))
     columns = slice(max(0, math.floor(left - more)), min(width, math.ceil(right + more)))
     return (rows, columns) if rows.start < rows.stop and columns.start < columns.stop else None
