@@ -92,16 +92,49 @@ def test_a_frame_of_another_size():
         np.testing.assert_array_equal(read(writer(memoryview(picture))), picture[..., :3])
 
 
-def test_only_bands_that_changed_are_compressed_again(monkeypatch):
-    picture, writer, calls, compress = pixels(160, 40), PngWriter(), [], png._compressed
-    monkeypatch.setattr(png, "_compressed", lambda band: calls.append(len(band)) or compress(band))
+@pytest.fixture
+def packed(monkeypatch):
+    """The levels at which bands were packed, one for each."""
+    levels, packer = [], png.zlib.compressobj
+    monkeypatch.setattr(png.zlib, "compressobj", lambda level, wbits: levels.append(level) or packer(level, wbits=wbits))
+    return levels
+
+
+def test_only_bands_that_changed_are_compressed_again(packed):
+    picture, writer = pixels(160, 40), PngWriter()
     writer(memoryview(picture))
-    assert len(calls) == png.BANDS
+    assert len(packed) == png.BANDS
     writer(memoryview(picture))
-    assert len(calls) == png.BANDS
+    assert len(packed) == png.BANDS
     picture[75, 3] ^= 1
     writer(memoryview(picture))
-    assert len(calls) == png.BANDS + 1
+    assert len(packed) == png.BANDS + 1
+
+
+def test_only_columns_that_changed_are_filtered_again(monkeypatch):
+    picture, writer, sizes, convert = pixels(160, 40), PngWriter(), [], png.Image.frombuffer
+    writer(memoryview(picture))
+    monkeypatch.setattr(png.Image, "frombuffer", lambda mode, size, *more: sizes.append(size) or convert(mode, size, *more))
+    picture[:, 7:9, 1] ^= 1  # a line across all bands, as a cursor is
+    np.testing.assert_array_equal(read(writer(memoryview(picture))), picture[..., :3])
+    assert sizes == [(2, 10)] * png.BANDS
+
+
+def interrupt(rows):
+    raise KeyboardInterrupt
+
+
+def test_a_frame_that_was_interrupted_leaves_nothing_half_done(monkeypatch):
+    first, writer = pixels(160, 40), PngWriter()
+    second = first ^ 1
+    writer(memoryview(first))
+    turns = iter([png.zlib.adler32] * 5)
+    with monkeypatch.context() as patch:
+        patch.setattr(png.zlib, "adler32", lambda rows: next(turns, interrupt)(rows))
+        with pytest.raises(KeyboardInterrupt):
+            writer(memoryview(second))
+    for picture in (second, first):
+        np.testing.assert_array_equal(read(writer(memoryview(picture))), picture[..., :3])
 
 
 @given(st.binary(max_size=9000), st.binary(max_size=9000))

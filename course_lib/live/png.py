@@ -1,4 +1,4 @@
-"""Writes frame after frame as PNG, and compresses only those rows again that have changed since the last frame."""
+"""Writes frame after frame as PNG, and packs only the rows again that have changed since the last one."""
 
 import struct
 
@@ -23,43 +23,57 @@ class PngWriter:
     """
 
     def __init__(self):
-        self._bands: list[tuple[np.ndarray, bytes, int, int]] = []  # pixels, chunk, checksum, length; from the top
+        self._bands: list[_Band] = []  # from the top
 
     def __call__(self, rgba: memoryview) -> bytes:
-        pixels = np.asarray(rgba)
-        height, width = pixels.shape[:2]
+        pixels = np.ascontiguousarray(rgba).view(np.uint32)[..., 0]
+        height, width = pixels.shape
         parts = np.array_split(pixels, min(BANDS, height))
-        known = self._bands if len(self._bands) == len(parts) else [None] * len(parts)
-        self._bands = [
-            old if old is not None and np.array_equal(old[0], part) else _compressed(part)
-            for old, part in zip(known, parts, strict=True)
-        ]
+        bands, self._bands = self._bands, []  # an interrupt must not leave one that is half done
+        if [band.pixels.shape for band in bands] != [part.shape for part in parts]:
+            bands = [_Band(part) for part in parts]
         checksum = 1
-        for _, _, part, length in self._bands:
-            checksum = _joined(checksum, part, length)
+        for band, part in zip(bands, parts, strict=True):
+            band.update(part)
+            checksum = _joined(checksum, band.checksum, band.rows.size)
+        self._bands = bands
         return b"".join(
             [
                 b"\x89PNG\r\n\x1a\n",
                 _chunk(b"IHDR", struct.pack(">2I5B", width, height, 8, 2, 0, 0, 0)),
                 _chunk(b"IDAT", b"\x78\x01"),  # zlib's header
-                *(chunk for _, chunk, _, _ in self._bands),
+                *(band.chunk for band in bands),
                 _chunk(b"IDAT", b"\x03\x00" + struct.pack(">I", checksum)),  # deflate's last, empty block
                 _chunk(b"IEND", b""),
             ]
         )
 
 
-def _compressed(pixels: np.ndarray) -> tuple[np.ndarray, bytes, int, int]:
-    height, width = pixels.shape[:2]
-    image = Image.frombuffer("RGBA", (width, height), np.ascontiguousarray(pixels), "raw", "RGBA", 0, 1)
-    rgb = np.frombuffer(image.tobytes("raw", "RGB"), np.uint8).reshape(height, -1)
-    rows = np.empty((height, 1 + 3 * width), np.uint8)  # each row starts with the number of its filter
-    rows[0, 0], rows[0, 1:] = 0, rgb[0]  # none: the row above belongs to another band
-    rows[1:, 0] = 2  # up
-    np.subtract(rgb[1:], rgb[:-1], out=rows[1:, 1:])
-    packer = zlib.compressobj(level=1, wbits=-15)
-    data = packer.compress(rows) + packer.flush(zlib.Z_FULL_FLUSH)
-    return pixels.copy(), _chunk(b"IDAT", data), zlib.adler32(rows), rows.size
+class _Band:
+    """Some rows of a picture: `pixels`, each one number of four bytes; `rows`, what is packed of them; and the `chunk`."""
+
+    def __init__(self, pixels: np.ndarray):
+        height, width = pixels.shape
+        self.pixels = ~pixels  # different everywhere, so that the first update packs it
+        self.rows = np.zeros((height, 1 + 3 * width), np.uint8)  # each starts with the number of its filter
+        self.rows[1:, 0] = 2  # up; none for the first, since the row above it belongs to another band
+        self.chunk, self.checksum = b"", 0
+
+    def update(self, pixels: np.ndarray) -> None:
+        changed = (pixels != self.pixels).any(axis=0).nonzero()[0]
+        if not changed.size:
+            return
+        first, last = changed[0], changed[-1] + 1
+        self.pixels[:, first:last] = pixels[:, first:last]
+        part = np.ascontiguousarray(pixels[:, first:last])
+        image = Image.frombuffer("RGBA", part.shape[::-1], part, "raw", "RGBA", 0, 1)
+        rgb = np.frombuffer(image.tobytes("raw", "RGB"), np.uint8).reshape(len(part), -1)
+        into = self.rows[:, 1 + 3 * first : 1 + 3 * last]
+        into[0] = rgb[0]
+        np.subtract(rgb[1:], rgb[:-1], out=into[1:])
+        packer = zlib.compressobj(level=1, wbits=-15)
+        data = packer.compress(self.rows) + packer.flush(zlib.Z_FULL_FLUSH)
+        self.chunk, self.checksum = _chunk(b"IDAT", data), zlib.adler32(self.rows)
 
 
 def _joined(first: int, second: int, length: int) -> int:
