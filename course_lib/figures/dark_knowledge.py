@@ -47,7 +47,7 @@ def opinions(pixels, probabilities, classes: Sequence[str], captions: Sequence[s
 def opinion_live(pixels, probabilities, classes: Sequence[str], labels) -> tuple[Figure, Callable]:
     """One of many images beside the teacher's probabilities: (figure, update(picture, scale)), scale "linear" or "log"."""
     figure = Figure(figsize=(8.2, 3.9), layout="constrained")
-    left, right = figure.subplots(1, 2, width_ratios=[1, 1.9])
+    left, right = figure.subplots(1, 2, width_ratios=[0.7, 1.9])
     image = show_image(left, pixels[0])
     caption = beside(left.text(0.5, -0.04, "label", ha="center", va="top", transform=left.transAxes), (0, -0.2, 1, 0))
     bars = right.barh(range(len(classes)), [0] * len(classes), color=COLOURS["teacher"], height=0.7)
