@@ -1,5 +1,7 @@
 """What the tests share: Hinton's symbols as a fixture worked out by hand, and small data."""
 
+import os
+
 import font_list
 import hypothesis
 import pytest
@@ -11,6 +13,12 @@ collect_ignore = ["test_colab.py"]
 
 hypothesis.settings.register_profile("course", deadline=None, derandomize=True, max_examples=60)
 hypothesis.settings.load_profile("course")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config):
+    """One more than there are cores: a browser, a server or a sandbox is waited for a third of the time."""
+    return (os.cpu_count() or 1) + 1
 
 
 def pytest_configure(config):
