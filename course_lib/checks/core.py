@@ -82,6 +82,7 @@ class Exercise:
     mistakes: tuple[Mistake, ...]
     library: tuple[str, ...] = ()  # what an answer may not just call; a grader points a person to it
     _known: dict = field(default_factory=dict, repr=False)
+    _complete: set = field(default_factory=set, repr=False)  # parts that ours ran to their end: what they import is there
 
     def __post_init__(self):
         parameters = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None) for name in self.answers]
@@ -108,9 +109,6 @@ class Exercise:
     def __call__(self, *answers: Callable, **named: Callable) -> None:
         given = self._bind(answers, named)
         parts = [part for part in self.parts if set(part.answers) <= set(given)]
-        for part in parts:
-            # Ours first, for as long as it takes: a module whose first import is cut off halfway can't be imported again.
-            self._expected(part, None, SEED)
         names = [part.name for part in parts]
         report = self.judge(self.observe(given, SEED, names, TIME_LIMIT), SEED, names)
         if not report.passed:
@@ -136,18 +134,25 @@ class Exercise:
     ) -> dict[str, dict]:
         """Run `answers` (name -> function) and return what they did, as plain data for strict JSON, by name of the part.
 
-        Whatever an answer raises is part of that. time_limit: seconds a part; None for none.
+        Whatever an answer raises is part of that. time_limit: seconds a part; None for none. Where there is one, our own
+        answer runs before it, once for each part.
         """
         plain = {}
         for part in self._chosen(parts):
             if any(answers.get(name) is None for name in part.answers):
                 plain[part.name] = {"status": "missing"}
-            else:
-                plain[part.name] = self._run(part, answers, seed, time_limit).plain()
+                continue
+            if time_limit is not None and part.name not in self._complete:
+                # Ours first, for as long as it takes: a module whose first import is cut off halfway can't be imported again.
+                self._expected(part, None, seed)
+            plain[part.name] = self._run(part, answers, seed, time_limit).plain()
         return plain
 
     def _run(self, part: Part, answers: dict, seed: int, time_limit: float | None = None) -> Observed:
-        return observing.run(lambda recorder: part.observe(recorder, answers, seed), seed, time_limit)
+        observed = observing.run(lambda recorder: part.observe(recorder, answers, seed), seed, time_limit)
+        if observed.status == "observed" and all(answers[name] is self.right[name] for name in part.answers):
+            self._complete.add(part.name)
+        return observed
 
     def _chosen(self, parts: Iterable[str] | None) -> list[Part]:
         if parts is None:
