@@ -1,7 +1,5 @@
 """What the tests share: Hinton's symbols as a fixture worked out by hand, and small data."""
 
-import os
-
 import font_list
 import hypothesis
 import pytest
@@ -15,10 +13,10 @@ hypothesis.settings.register_profile("course", deadline=None, derandomize=True, 
 hypothesis.settings.load_profile("course")
 
 
-@pytest.hookimpl(optionalhook=True)
+@pytest.hookimpl(wrapper=True, optionalhook=True)
 def pytest_xdist_auto_num_workers(config):
-    """One more than there are cores: a browser, a server or a sandbox is waited for a third of the time."""
-    return (os.cpu_count() or 1) + 1
+    """One more than xdist would take: a browser, a server or a sandbox is waited for a third of the time."""
+    return (yield) + 1
 
 
 def pytest_configure(config):

@@ -92,16 +92,9 @@ def test_a_frame_of_another_size():
         np.testing.assert_array_equal(read(writer(memoryview(picture))), picture[..., :3])
 
 
-@pytest.fixture
-def packed(monkeypatch):
-    """The levels at which bands were packed, one for each."""
-    levels, packer = [], png.zlib.compressobj
-    monkeypatch.setattr(png.zlib, "compressobj", lambda level, wbits: levels.append(level) or packer(level, wbits=wbits))
-    return levels
-
-
-def test_only_bands_that_changed_are_compressed_again(packed):
-    picture, writer = pixels(160, 40), PngWriter()
+def test_only_bands_that_changed_are_compressed_again(monkeypatch):
+    picture, writer, packed, packer = pixels(160, 40), PngWriter(), [], png.zlib.compressobj
+    monkeypatch.setattr(png.zlib, "compressobj", lambda **how: packed.append(how) or packer(**how))
     writer(memoryview(picture))
     assert len(packed) == png.BANDS
     writer(memoryview(picture))

@@ -108,8 +108,7 @@ class Exercise:
 
     def __call__(self, *answers: Callable, **named: Callable) -> None:
         given = self._bind(answers, named)
-        parts = [part for part in self.parts if set(part.answers) <= set(given)]
-        names = [part.name for part in parts]
+        names = [part.name for part in self.parts if set(part.answers) <= set(given)]
         report = self.judge(self.observe(given, SEED, names, TIME_LIMIT), SEED, names)
         if not report.passed:
             raise CheckFailed(report)
