@@ -271,14 +271,18 @@ class ShownFigure:
         return [holder.locator(PARTS).first for holder in self.box.locator(HOLDERS).all() if holder.locator(PARTS).count()]
 
     def move(self, control) -> None:
-        """Move a control by one step, with the keyboard; back where it stands at its end."""
+        """Move a control by a step to be seen, with the keyboard; back where it stands at its end."""
         control.scroll_into_view_if_needed()
         if control.get_attribute("role") == "slider":
             ends = (control.get_attribute("aria-valuenow"), control.get_attribute("aria-valuemax"))
             control.press("ArrowLeft" if float(ends[0]) >= float(ends[1]) else "ArrowRight")
         elif control.evaluate("node => node.type") == "number":
-            now, most = control.evaluate("node => [Number(node.value), node.max === '' ? Infinity : Number(node.max)]")
-            control.press("ArrowDown" if now >= most else "ArrowUp")
+            code = "node => [Number(node.value), node.max === '' ? Infinity : Number(node.max), node.step]"
+            now, most, step = control.evaluate(code)
+            if step == "any":  # of a logarithmic slider: keys add 1, which may be too little to see
+                control.fill(f"{now / 1.2 if now * 1.2 > most else now * 1.2:.4g}")
+            else:
+                control.press("ArrowDown" if now >= most else "ArrowUp")
             control.press("Enter")
         elif control.evaluate("node => node.tagName") == "SELECT":
             now, count = control.evaluate("node => [node.selectedIndex, node.options.length]")
