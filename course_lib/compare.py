@@ -137,7 +137,7 @@ def compare(
     return comparison
 
 
-def _batches(data, batch_size: int = 1000) -> Iterator[tuple[Tensor, Tensor]]:
+def _batches(data, batch_size: int = 128) -> Iterator[tuple[Tensor, Tensor]]:
     """(inputs, labels), batch by batch, whatever the data came as."""
     columns = data.tensors if isinstance(data, TensorDataset) else data
     if isinstance(columns, tuple | list) and len(columns) > 1 and all(isinstance(column, Tensor) for column in columns):

@@ -147,7 +147,7 @@ def fit(
     return history
 
 
-def evaluate(model: nn.Module, data: TensorDataset | DataLoader, batch_size: int = 1000) -> float:
+def evaluate(model: nn.Module, data: TensorDataset | DataLoader, batch_size: int = 128) -> float:
     """The accuracy of `model` in eval mode, in [0, 1], over all rows whose label is not -100. The model is left as it was."""
     device, right, rows = device_of(model), 0, 0
     for inputs, labels, *_ in _in_order(data, batch_size):
@@ -160,14 +160,14 @@ def evaluate(model: nn.Module, data: TensorDataset | DataLoader, batch_size: int
     return right / rows
 
 
-def predict(model: nn.Module, inputs: Tensor, batch_size: int = 1000) -> Tensor:
+def predict(model: nn.Module, inputs: Tensor, batch_size: int = 128) -> Tensor:
     """Logits of `model` in eval mode for (n, …) inputs, in their order and on their device. The model is left as it was."""
     device = device_of(model, default=inputs.device)
     with evaluating(model):
         return torch.cat([model(part.to(device)).to(inputs.device) for part in inputs.split(batch_size)])
 
 
-def with_teacher_logits(teacher: nn.Module, dataset: TensorDataset, batch_size: int = 1000) -> TensorDataset:
+def with_teacher_logits(teacher: nn.Module, dataset: TensorDataset, batch_size: int = 128) -> TensorDataset:
     """(inputs, labels) -> (inputs, labels, teacher logits): each example carries its own soft target through any shuffle.
 
     Right as long as the inputs stay what they are; with augmentation the teacher has to see each new picture.
