@@ -1,6 +1,5 @@
 """What nbval leaves out: how long each notebook took, and what a cell said on stderr that should have said nothing."""
 
-import os
 from collections import Counter
 from pathlib import PurePosixPath
 
@@ -9,15 +8,11 @@ import pytest
 from tests import font_list, trained_once
 
 SECONDS = Counter()
-# Large pages of memory, kept when they are freed: training small networks is mostly memory traffic, and takes a fifth less
-# time. The C library of Linux reads this when a kernel starts; others don't. The numbers are the same.
-MEMORY = "glibc.malloc.hugetlb=1:glibc.malloc.trim_threshold=1000000000:glibc.malloc.mmap_threshold=1000000000"
 
 
 def pytest_configure(config):
     font_list.in_kernels_of(config)
     trained_once.in_kernels_of(config, train_all=True)
-    os.environ.setdefault("GLIBC_TUNABLES", MEMORY)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -3,7 +3,6 @@
 import font_list
 import hypothesis
 import pytest
-import torch
 import trained_once
 
 # It makes an environment and runs the whole course twice, and has a command of its own: pytest tests/test_colab.py
@@ -28,18 +27,27 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.path.parent.name != "browser")  # the longest first: then all cores end about together
 
 
+# torch is imported where it is used: the process that hands out the tests has no need of it, and starts sooner.
+
+
 @pytest.fixture
 def v():
     """The teacher's logits, one row."""
+    import torch
+
     return torch.tensor([[3.0, 1.0, 0.0]], dtype=torch.float64)
 
 
 @pytest.fixture
 def z():
     """The student's logits, one row."""
+    import torch
+
     return torch.tensor([[1.0, 1.0, 0.0]], dtype=torch.float64, requires_grad=True)
 
 
 @pytest.fixture
 def labels():
+    import torch
+
     return torch.tensor([0])

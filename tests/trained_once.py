@@ -20,12 +20,15 @@ import time
 import uuid
 from pathlib import Path
 
+# Large pages of memory, kept when they are freed: training small networks is mostly memory traffic, and takes up to a fifth
+# less time. The C library of Linux reads this when a kernel starts; others don't. The numbers are the same.
+MEMORY = "glibc.malloc.hugetlb=1:glibc.malloc.trim_threshold=1000000000:glibc.malloc.mmap_threshold=1000000000"
 KEPT = 7 * 86_400  # seconds, from the last training that was added
 TRAIN_ALL = "COURSE_TESTS_TRAIN_ALL"  # in the environment: results are kept, but none is taken
 
 
 def in_kernels_of(config, *, train_all: bool) -> None:
-    """From here on, kernels that this pytest process starts share their trainings, in pytest's own cache."""
+    """From here on, kernels that this pytest process starts share their trainings, in pytest's own cache, and train faster."""
     home = config.cache.mkdir("trainings")
     for folder in home.glob("fits/*"):  # of code as it once was
         if time.time() - folder.stat().st_mtime > KEPT and not hasattr(config, "workerinput"):
@@ -35,6 +38,7 @@ def in_kernels_of(config, *, train_all: bool) -> None:
     startup.mkdir(parents=True, exist_ok=True)
     _write(startup / "trained_once.py", Path(__file__).read_bytes())
     os.environ["IPYTHONDIR"] = str(home)
+    os.environ.setdefault("GLIBC_TUNABLES", MEMORY)
 
 
 def once(module, folder: Path):

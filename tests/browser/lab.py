@@ -161,31 +161,26 @@ class Lab:
 
     @contextmanager
     def open(self, chromium, name: str, width: int = 1024, height: int = 800) -> Iterator["Notebook"]:
-        """A notebook of the folder `work`, on a page of its own; its kernel is shut down at the end."""
+        """A notebook of the folder `work`, in a window of its own; its kernel is shut down at the end."""
         page = chromium.new_page(viewport={"width": width, "height": height})
         try:
             notebook = Notebook(page)
             # The picture of the badges, the one thing on a page that comes from outside.
             page.route("https://colab.research.google.com/assets/*", lambda route: route.fulfill(body=BADGE, content_type=SVG))
             page.goto(f"{self.url}/lab/tree/{name}?token={self.token}&reset")
-            page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
-            ready = "window.jupyterapp?.shell.currentWidget?.sessionContext?.isReady"
-            page.wait_for_function(f"() => {ready} || document.querySelector('.jp-Dialog')", timeout=60_000)
-            if page.locator(".jp-Dialog").count():  # a notebook that names no kernel: take the one on offer
-                page.locator(".jp-Dialog .jp-mod-accept").click()
-            page.wait_for_function(f"() => {ready}", timeout=60_000)
+            notebook.wait_until_ready(name)
             notebook.command("application:toggle-left-area")
             yield notebook
-            page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+            notebook.close()
         finally:
             page.close()
 
 
 class Notebook:
-    """An open notebook. `complaints`: the errors and warnings that the page has put on its console."""
+    """The notebook in front of a window, and its `name`. `complaints`: errors and warnings that the page put on its console."""
 
     def __init__(self, page):
-        self.page, self.complaints = page, []
+        self.page, self.name, self.complaints = page, "", []
         page.set_default_timeout(20_000)
         page.on("console", lambda message: self._hear(message.type, message.text))
         page.on("pageerror", lambda error: self._hear("error", str(error)))
@@ -197,6 +192,34 @@ class Notebook:
     def command(self, name: str) -> None:
         """Start a command of JupyterLab's, without waiting for its end."""
         self.page.evaluate("name => { window.jupyterapp.commands.execute(name) }", name)
+
+    def wait_until_ready(self, name: str) -> None:
+        """Wait until this notebook is the one in front, and its kernel ready."""
+        current = "window.jupyterapp?.shell.currentWidget"
+        ready = f"{current}?.context?.path === name && {current}.sessionContext.isReady"
+        self.page.wait_for_function(f"name => {ready} || document.querySelector('.jp-Dialog')", arg=name, timeout=60_000)
+        if self.page.locator(".jp-Dialog").count():  # a notebook that names no kernel: take the one on offer
+            self.page.locator(".jp-Dialog .jp-mod-accept").click()
+        self.page.wait_for_function(f"name => {ready}", arg=name, timeout=60_000)
+        self.name = name
+
+    def turn_to(self, name: str) -> None:
+        """Open another notebook in this window, and close whatever was open; to load JupyterLab anew takes seconds."""
+        self.page.evaluate("path => window.jupyterapp.commands.execute('docmanager:open', {path}).then(() => {})", name)
+        self.wait_until_ready(name)
+        self.close("widget !== window.jupyterapp.shell.currentWidget")
+        self.complaints.clear()
+
+    def close(self, which: str = "true") -> None:
+        """Shut down the kernel of each open `widget` of which this is true, and close it unsaved."""
+        self.page.evaluate(
+            f"""async () => {{
+                for (const widget of [...window.jupyterapp.shell.widgets('main')].filter(widget => {which})) {{
+                    await widget.sessionContext?.shutdown();
+                    widget.dispose();
+                }}
+            }}"""
+        )
 
     def run_all(self, timeout: float = 120) -> None:
         """Run every cell and wait for the last."""

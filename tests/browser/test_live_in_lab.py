@@ -104,10 +104,19 @@ def lab(request, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def opened(lab, chromium):
+def window(lab, chromium):
     with lab.open(chromium, "figure.ipynb") as page:
         page.run_all()
         yield page
+
+
+@pytest.fixture
+def opened(window):
+    """The figure, as the test before left it."""
+    if window.name != "figure.ipynb":
+        window.turn_to("figure.ipynb")
+        window.run_all()
+    return window
 
 
 @pytest.fixture
@@ -174,32 +183,32 @@ def test_the_picture_is_sharp_and_fits_a_narrow_window(opened, shown):
     opened.page.set_viewport_size({"width": 1024, "height": 800})
 
 
-def test_stop_ends_long_work(lab, chromium):
-    with lab.open(chromium, "long.ipynb") as page:
-        page.run_cell(0)
-        page.figures(1)
-        page.run_cell(1)
-        page.run_cell(2)  # waits for its turn
-        _, training = page.figures(2)
-        time.sleep(3)
-        source = training.source()
-        training.wait_for_change(source, timeout=20)  # it grows while the cell runs
-        training.box.get_by_role("button", name="Stop").click()
-        page.page.get_by_text("later", exact=True).last.wait_for()
-        assert page.output(1).split("\n")[0] == "True True True"  # stopped, model usable, last state shown
-        assert not training.box.get_by_role("button", name="Stop").is_visible()
-        # The controls of another figure still work.
-        figure, _ = page.figures(2)
-        source = figure.source()
-        figure.move(figure.control("T", slider=True))
-        figure.wait_for_change(source)
-        assert page.complaints == []
+def test_stop_ends_long_work(window):
+    window.turn_to("long.ipynb")
+    window.run_cell(0)
+    window.figures(1)
+    window.run_cell(1)
+    window.run_cell(2)  # waits for its turn
+    _, training = window.figures(2)
+    time.sleep(3)
+    source = training.source()
+    training.wait_for_change(source, timeout=20)  # it grows while the cell runs
+    training.box.get_by_role("button", name="Stop").click()
+    window.page.get_by_text("later", exact=True).last.wait_for()
+    assert window.output(1).split("\n")[0] == "True True True"  # stopped, model usable, last state shown
+    assert not training.box.get_by_role("button", name="Stop").is_visible()
+    # The controls of another figure still work.
+    figure, _ = window.figures(2)
+    source = figure.source()
+    figure.move(figure.control("T", slider=True))
+    figure.wait_for_change(source)
+    assert window.complaints == []
 
 
-def test_cells_that_wait_for_long_work_run_in_their_order(lab, chromium):
-    with lab.open(chromium, "all.ipynb") as page:
-        page.run_all()
-        assert [page.output(cell).strip() for cell in range(2, 6)] == ["[0]", "[0, 1]", "[0, 1, 2]", "[0, 1, 2, 3]"]
+def test_cells_that_wait_for_long_work_run_in_their_order(window):
+    window.turn_to("all.ipynb")
+    window.run_all()
+    assert [window.output(cell).strip() for cell in range(2, 6)] == ["[0]", "[0, 1]", "[0, 1, 2]", "[0, 1, 2, 3]"]
 
 
 # ---- the notebooks of the course ----
@@ -212,25 +221,27 @@ def has_live_figures(path: Path) -> bool:
 
 
 @pytest.fixture(scope="module")
-def course(tmp_path_factory):
+def course(tmp_path_factory, chromium):
+    """A window with the first of them; the tests turn to the others."""
     with Lab(tmp_path_factory.mktemp("course"), ipython=Path(os.environ["IPYTHONDIR"])) as server:  # see trained_once.py
         for path in NOTEBOOKS:
             shutil.copy(path, server.work)
-        yield server
+        with server.open(chromium, NOTEBOOKS[0].name) as page:
+            yield page
 
 
 @pytest.mark.parametrize("path", [path for path in NOTEBOOKS if has_live_figures(path)], ids=lambda path: path.stem)
-def test_every_control_of_the_course_moves_picture_and_text(path, course, chromium):
-    with course.open(chromium, path.name) as page:
-        page.run_all(timeout=300)
-        figures = page.figures()
-        assert figures
-        for figure in figures:
-            figure.image.wait_for()
-            for control in figure.controls():
-                source, text = figure.source(), figure.text()
-                figure.move(control)
-                figure.wait_for_change(source, text, timeout=60)
-                assert figure.alarm() == ""
-        assert page.sideways() == 0
-        assert page.complaints == []
+def test_every_control_of_the_course_moves_picture_and_text(path, course):
+    course.turn_to(path.name)
+    course.run_all(timeout=300)
+    figures = course.figures()
+    assert figures
+    for figure in figures:
+        figure.image.wait_for()
+        for control in figure.controls():
+            source, text = figure.source(), figure.text()
+            figure.move(control)
+            figure.wait_for_change(source, text, timeout=60)
+            assert figure.alarm() == ""
+    assert course.sideways() == 0
+    assert course.complaints == []
