@@ -12,6 +12,10 @@ hypothesis.settings.register_profile("course", deadline=None, derandomize=True, 
 hypothesis.settings.load_profile("course")
 
 
+def pytest_addoption(parser):
+    parser.addoption("--seeds", type=int, default=40, help="on how many seeds right and wrong answers are tried; CI: 200")
+
+
 @pytest.hookimpl(wrapper=True, optionalhook=True)
 def pytest_xdist_auto_num_workers(config):
     """One more than xdist would take: a browser, a server or a sandbox is waited for a third of the time."""

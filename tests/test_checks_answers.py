@@ -6,6 +6,7 @@ import os
 import random
 import re
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 
 import pytest
 import torch
@@ -15,7 +16,6 @@ from right_answers import RIGHT
 from course_lib import checks
 from course_lib.losses import distillation_loss
 
-SEEDS = range(200)
 PARTS = [(exercise, part) for exercise in checks.EXERCISES for part in exercise.parts]
 MISTAKES = [(exercise, mistake) for exercise in checks.EXERCISES for mistake in exercise.mistakes]
 every_part = pytest.mark.parametrize(("exercise", "part"), PARTS, ids=lambda it: it.name)
@@ -218,17 +218,17 @@ def test_an_unknown_mistake_gets_no_name():
     assert found.mistake is None
 
 
-# ---- two hundred seeds ----
+# ---- many seeds ----
 
 
-def failures(number: int) -> list[str]:
-    """For one exercise and 200 seeds: right answers that fail (two for each part), wrong ones that pass or get another name.
+def failures(number: int, seeds: int) -> list[str]:
+    """For one exercise: right answers that fail on a seed (two for each part), wrong ones that pass or get another name.
 
     A mistake is run once for each part and seed: what it gives is both what came in, and what the check knows of it.
     """
     torch.set_num_threads(1)
     exercise, wrong = checks.EXERCISES[number], []
-    for part, seed in itertools.product(exercise.parts, SEEDS):
+    for part, seed in itertools.product(exercise.parts, range(seeds)):
         for answer in RIGHT[exercise.name][part.name][:2]:
             found = result(exercise, part.name, {**exercise.right, part.answers[0]: answer}, seed)
             if not found.passed:
@@ -242,16 +242,17 @@ def failures(number: int) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def of_all_seeds():
+def of_all_seeds(request):
+    failing = partial(failures, seeds=request.config.getoption("seeds"))
     # New processes, each with one thread: this is most of the time that the tests of the checks take.
     pool = ProcessPoolExecutor(max(1, min(2, os.cpu_count() or 1)), multiprocessing.get_context("spawn"))
     with pool:
         order = sorted(range(len(checks.EXERCISES)), key=lambda n: -len(checks.EXERCISES[n].mistakes))
-        yield dict(zip(order, pool.map(failures, order), strict=True))
+        yield dict(zip(order, pool.map(failing, order), strict=True))
 
 
 @pytest.mark.parametrize("number", range(len(checks.EXERCISES)), ids=lambda n: checks.EXERCISES[n].name)
-def test_two_hundred_seeds(of_all_seeds, number):
+def test_many_seeds(of_all_seeds, number):
     assert of_all_seeds[number] == []
 
 

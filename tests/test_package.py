@@ -69,7 +69,7 @@ def test_torchvision_is_imported_where_it_is_used(module):
 
 def test_ci_runs_the_readmes_own_commands():
     readme = (ROOT / "README.md").read_text(encoding="utf8")
-    commands = dict(re.findall(r"<!-- (test|colab) command -->\n```bash\n(.+)\n```", readme))
+    commands = dict(re.findall(r"<!-- (\w+) command -->\n```bash\n(.+)\n```", readme))
     assert all("pytest" in command for command in commands.values())
     ci = (ROOT / ".ci" / "run").read_text(encoding="utf8")
     assert f"for name in {' '.join(commands)}; do" in ci
