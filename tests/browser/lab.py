@@ -39,6 +39,7 @@ CONSOLE_NOISE = (
     "Failed to load resource: the server responded with a status of 404",  # settings and workspaces not saved yet
     "Connection lost, reconnecting",
     "was preloaded using link preload",
+    "Could not restore the debugger state",  # of a notebook that was closed meanwhile
 )
 BADGE, SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="117" height="20"/>', "image/svg+xml"
 SETTINGS = {
@@ -205,10 +206,10 @@ class Notebook:
 
     def turn_to(self, name: str) -> None:
         """Open another notebook in this window, and close whatever was open; to load JupyterLab anew takes seconds."""
+        self.complaints.clear()
         self.page.evaluate("path => window.jupyterapp.commands.execute('docmanager:open', {path}).then(() => {})", name)
         self.wait_until_ready(name)
         self.close("widget !== window.jupyterapp.shell.currentWidget")
-        self.complaints.clear()
 
     def close(self, which: str = "true") -> None:
         """Shut down the kernel of each open `widget` of which this is true, and close it unsaved."""
