@@ -18,7 +18,7 @@ from course_lib.costs import (
     peak_memory,
     serialised,
 )
-from course_lib.loops import IGNORE_INDEX, device_of, evaluating, predict
+from course_lib.loops import AT_ONCE, IGNORE_INDEX, device_of, evaluating, predict
 from course_lib.metrics import accuracy, count_parameters, expected_calibration_error
 from course_lib.onnx_models import OnnxModel
 
@@ -137,7 +137,7 @@ def compare(
     return comparison
 
 
-def _batches(data, batch_size: int = 128) -> Iterator[tuple[Tensor, Tensor]]:
+def _batches(data, batch_size: int = AT_ONCE) -> Iterator[tuple[Tensor, Tensor]]:
     """(inputs, labels), batch by batch, whatever the data came as."""
     columns = data.tensors if isinstance(data, TensorDataset) else data
     if isinstance(columns, tuple | list) and len(columns) > 1 and all(isinstance(column, Tensor) for column in columns):

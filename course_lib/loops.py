@@ -15,6 +15,7 @@ from course_lib.schedules import check_positive
 
 Setting = float | Callable[[float], float]  # a number, or a schedule: progress in [0, 1] -> number
 IGNORE_INDEX = -100  # the label of rows that count nowhere; torch's default
+AT_ONCE = 128  # inputs that a model is asked about at a time; what it makes of many more no longer fits into a CPU's cache
 
 
 class Terms(NamedTuple):
@@ -147,11 +148,11 @@ def fit(
     return history
 
 
-def evaluate(model: nn.Module, data: TensorDataset | DataLoader, batch_size: int = 128) -> float:
+def evaluate(model: nn.Module, data: TensorDataset | DataLoader, batch_size: int = AT_ONCE) -> float:
     """The accuracy of `model` in eval mode, in [0, 1], over all rows whose label is not -100. The model is left as it was."""
     device, right, rows = device_of(model), 0, 0
     for inputs, labels, *_ in _in_order(data, batch_size):
-        logits, labels = predict(model, inputs.to(device)), labels.to(device)
+        logits, labels = predict(model, inputs.to(device), batch_size), labels.to(device)
         counted = labels != IGNORE_INDEX
         right += int((logits.argmax(-1) == labels)[counted].sum())
         rows += int(counted.sum())
@@ -160,14 +161,14 @@ def evaluate(model: nn.Module, data: TensorDataset | DataLoader, batch_size: int
     return right / rows
 
 
-def predict(model: nn.Module, inputs: Tensor, batch_size: int = 128) -> Tensor:
+def predict(model: nn.Module, inputs: Tensor, batch_size: int = AT_ONCE) -> Tensor:
     """Logits of `model` in eval mode for (n, …) inputs, in their order and on their device. The model is left as it was."""
     device = device_of(model, default=inputs.device)
     with evaluating(model):
         return torch.cat([model(part.to(device)).to(inputs.device) for part in inputs.split(batch_size)])
 
 
-def with_teacher_logits(teacher: nn.Module, dataset: TensorDataset, batch_size: int = 128) -> TensorDataset:
+def with_teacher_logits(teacher: nn.Module, dataset: TensorDataset, batch_size: int = AT_ONCE) -> TensorDataset:
     """(inputs, labels) -> (inputs, labels, teacher logits): each example carries its own soft target through any shuffle.
 
     Right as long as the inputs stay what they are; with augmentation the teacher has to see each new picture.

@@ -337,6 +337,18 @@ def test_predict_keeps_the_order_and_takes_eval_mode():
     assert evaluate(model, DataLoader(points(25), batch_size=4)) == pytest.approx(accuracy)
 
 
+@pytest.mark.parametrize(
+    ("given", "asked"), [({}, [128, 22]), ({"batch_size": 4}, [4] * 37 + [2]), ({"batch_size": 200}, [150])]
+)
+def test_a_model_is_asked_about_as_many_at_a_time_as_was_said(given, asked):
+    model, data, sizes = network(), points(150), []
+    model.register_forward_hook(lambda _, inputs, __: sizes.append(len(inputs[0])))
+    for ask in (evaluate, with_teacher_logits, lambda model, data, **given: predict(model, data.tensors[0], **given)):
+        ask(model, data, **given)
+        assert sizes == asked
+        sizes.clear()
+
+
 def test_a_model_without_parameters_predicts():
     assert predict(nn.Identity(), torch.ones(3, 2)).tolist() == [[1, 1]] * 3
 

@@ -190,9 +190,10 @@ class Notebook:
         if kind in ("error", "warning") and not any(noise in text for noise in CONSOLE_NOISE):
             self.complaints.append(f"{kind}: {text}")
 
-    def command(self, name: str) -> None:
+    def command(self, name: str, **arguments) -> None:
         """Start a command of JupyterLab's, without waiting for its end."""
-        self.page.evaluate("name => { window.jupyterapp.commands.execute(name) }", name)
+        code = "([name, arguments]) => { window.jupyterapp.commands.execute(name, arguments) }"
+        self.page.evaluate(code, [name, arguments])
 
     def wait_until_ready(self, name: str) -> None:
         """Wait until this notebook is the one in front, and its kernel ready."""
@@ -207,7 +208,7 @@ class Notebook:
     def turn_to(self, name: str) -> None:
         """Open another notebook in this window, and close whatever was open; to load JupyterLab anew takes seconds."""
         self.complaints.clear()
-        self.page.evaluate("path => window.jupyterapp.commands.execute('docmanager:open', {path}).then(() => {})", name)
+        self.command("docmanager:open", path=name)
         self.wait_until_ready(name)
         self.close("widget !== window.jupyterapp.shell.currentWidget")
 
