@@ -12,7 +12,7 @@ SECONDS = Counter()
 
 def pytest_configure(config):
     font_list.in_kernels_of(config)
-    trained_once.in_kernels_of(config, train_all=True)
+    trained_once.in_kernels_of(config, compute_all=True)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -24,7 +24,7 @@ def pytest_xdist_auto_num_workers(config):
 
 def pytest_configure(config):
     font_list.in_kernels_of(config)
-    trained_once.in_kernels_of(config, train_all=False)
+    trained_once.in_kernels_of(config, compute_all=False)
 
 
 def pytest_collection_modifyitems(items):

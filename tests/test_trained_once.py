@@ -1,7 +1,6 @@
-"""A training is recalled where every bit of what goes in is the same, and done where anything differs."""
+"""A result is recalled where every bit of what goes in is the same, and computed where anything differs."""
 
 import copy
-import types
 
 import pytest
 import torch
@@ -54,18 +53,28 @@ def freeze_a_layer(places, named):
 CHANGES = [change_a_weight, change_a_soft_target, change_the_teacher, change_the_schedule, change_the_objective, freeze_a_layer]
 
 
+def watched(name, tmp_path, monkeypatch):
+    """(a function of `loops` that recalls, what was computed)"""
+    computed = []
+
+    def function(*places, **named):
+        computed.append(named)
+        return getattr(loops, name)(*places, **named)
+
+    function.__name__ = name
+    monkeypatch.delenv(trained_once.COMPUTE_ALL, raising=False)
+    return trained_once.once(function, tmp_path, **trained_once.ONCE["course_lib.loops"][name]), computed
+
+
 @pytest.fixture
 def recall(tmp_path, monkeypatch):
-    """(fit that recalls, the calls that were trained)"""
-    trained = []
+    return watched("fit", tmp_path, monkeypatch)
 
-    def fit(*places, **named):
-        trained.append(named)
-        return loops.fit(*places, **named)
 
-    monkeypatch.delenv(trained_once.TRAIN_ALL, raising=False)
-    names = {"fit": fit, "HardLabels": loops.HardLabels, "Distillation": loops.Distillation}
-    return trained_once.once(types.SimpleNamespace(**names), tmp_path), trained
+@pytest.fixture
+def recall_answers(tmp_path, monkeypatch):
+    monkeypatch.setattr(trained_once, "MANY", 12)
+    return watched("predict", tmp_path, monkeypatch)
 
 
 def test_the_second_time_gives_the_same_model_and_history_without_training(recall):
@@ -144,8 +153,67 @@ def test_what_was_broken_off_is_not_kept(recall, monkeypatch):
 
 def test_where_all_is_to_be_trained_nothing_is_recalled(recall, monkeypatch):
     fit, trained = recall
-    monkeypatch.setenv(trained_once.TRAIN_ALL, "yes")
+    monkeypatch.setenv(trained_once.COMPUTE_ALL, "yes")
     for _ in range(2):
         places, named = arguments()
         fit(*copy.deepcopy(places), **named)
     assert len(trained) == 2
+
+
+def of_other_code():
+    class Mine(torch.nn.Linear):
+        pass
+
+    return Mine(2, 4)
+
+
+def that_is_watched():
+    model = new_point_student()
+    model[0].register_forward_hook(lambda *_: None)
+    return model
+
+
+@pytest.mark.parametrize("start", [of_other_code, that_is_watched], ids=lambda start: start.__name__)
+def test_a_model_is_trained_each_time(recall, start):
+    fit, trained = recall
+    for _ in range(2):
+        (_, *places), named = arguments()
+        fit(start(), *places, **named)
+    assert len(trained) == 2
+
+
+def test_answers_are_recalled_to_the_last_bit_and_asked_for_where_a_bit_differs(recall_answers):
+    predict, asked = recall_answers
+    (model, *_), _ = arguments()
+    (inputs, _) = data().tensors
+    first, again = predict(model, inputs), predict(model, inputs, loops.AT_ONCE)
+    assert len(asked) == 2  # with a batch size that is named
+    assert torch.equal(first, predict(model, inputs.clone()))
+    assert torch.equal(first, again)
+    assert len(asked) == 2
+    inputs[3, 1] += 1e-6
+    predict(model, inputs)
+    assert len(asked) == 3
+
+
+def test_a_few_answers_are_asked_for_each_time(recall_answers):
+    predict, asked = recall_answers
+    (model, *_), _ = arguments()
+    for _ in range(2):
+        predict(model, data().tensors[0][:11])
+    assert len(asked) == 2
+
+
+def test_an_onnx_model_answers_each_time_since_nothing_shows_what_it_is(recall_answers):
+    class OnnxModel(torch.nn.Module):
+        def __init__(self, logits):
+            super().__init__()
+            self.logits = logits
+
+        def forward(self, inputs):
+            return self.logits[: len(inputs)]
+
+    predict, asked = recall_answers
+    for logits in (torch.zeros(12, 4), torch.ones(12, 4)):
+        assert torch.equal(predict(OnnxModel(logits), data().tensors[0]), logits)
+    assert len(asked) == 2
