@@ -13,7 +13,7 @@ hypothesis.settings.load_profile("course")
 
 
 def pytest_addoption(parser):
-    parser.addoption("--seeds", type=int, default=40, help="on how many seeds right and wrong answers are tried; CI: 200")
+    parser.addoption("--seeds", type=int, default=20, help="on how many seeds right and wrong answers are tried; CI: 200")
 
 
 @pytest.hookimpl(wrapper=True, optionalhook=True)

@@ -20,7 +20,7 @@ EX4_FILE = "04_distillation_loss.ipynb"
 RIGHT4, RIGHT6 = (hostile.notebook(hostile.solution(e.stem)) for e in (EX4, EX6))
 OURS = f"{os.getpid() / 1e9:.9f}".strip("0")  # makes a limit of time a mark by which the processes of these tests are known
 # A part gets a third of the time, which is a hundred times what an honest answer takes; a loop takes all of it.
-LIMITS = ["--timeout", f"4{OURS}", "--memory", "250"]
+LIMITS = ["--timeout", f"5{OURS}", "--memory", "250"]
 
 needs_bubblewrap = pytest.mark.skipif(sandbox.bubblewrap() is None, reason="bubblewrap is not there or does not work here")
 only_linux = pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="grading needs Linux")

@@ -1,6 +1,7 @@
 """The data: what ships is what it says, a damaged file is told, and the mixture's posterior is Bayes' rule."""
 
 import bz2
+import functools
 import gzip
 import math
 import shutil
@@ -13,6 +14,7 @@ from course_lib import data
 from course_lib.assets import build_sample
 from course_lib.data import CLASSES, DataError, Mixture, fashion_mnist, full_folder, to_pixels
 
+quick_gzip = functools.partial(gzip.compress, compresslevel=1)
 needs_full = pytest.mark.skipif(
     not data.INSTALLED_FOLDER.is_dir(), reason="no installed Fashion-MNIST (Debian: apt-get install dataset-fashion-mnist)"
 )
@@ -108,7 +110,7 @@ def as_full(monkeypatch):
 def test_a_folder_that_the_user_names(tmp_path, as_full, sample, suffix):
     for file in data.SAMPLE_FOLDER.iterdir():
         content = bz2.decompress(file.read_bytes())
-        packed = {"": bytes, ".gz": gzip.compress, ".bz2": bz2.compress}[suffix](content)
+        packed = {"": bytes, ".gz": quick_gzip, ".bz2": bz2.compress}[suffix](content)
         folder = tmp_path / "FashionMNIST" / "raw" if suffix == ".gz" else tmp_path
         folder.mkdir(parents=True, exist_ok=True)
         (folder / (file.stem + suffix)).write_bytes(packed)
@@ -132,9 +134,7 @@ def test_a_damaged_file_is_told_and_not_used(tmp_path, as_full, damage, capsys):
             "empty": b"",
         }[damage]
     )
-    with pytest.raises(DataError, match=r"t10k-labels-idx1-ubyte\.bz2 .* not used"):
-        fashion_mnist("full", folder=tmp_path)
-    with pytest.raises(DataError, match="Three ways to get the full Fashion-MNIST"):
+    with pytest.raises(DataError, match=r"(?s)t10k-labels-idx1-ubyte\.bz2 .* not used.*Three ways to get"):
         fashion_mnist("full", folder=tmp_path)
     fashion_mnist("full", folder=tmp_path, otherwise="sample")
     said = capsys.readouterr().out
@@ -144,7 +144,7 @@ def test_a_damaged_file_is_told_and_not_used(tmp_path, as_full, damage, capsys):
 
 def test_a_cut_gz_is_told(tmp_path, as_full):
     for file in data.SAMPLE_FOLDER.iterdir():
-        (tmp_path / f"{file.stem}.gz").write_bytes(gzip.compress(bz2.decompress(file.read_bytes()))[:-30])
+        (tmp_path / f"{file.stem}.gz").write_bytes(quick_gzip(bz2.decompress(file.read_bytes()))[:-30])
     with pytest.raises(DataError, match=r"train-images-idx3-ubyte\.gz cannot be read and was not used"):
         fashion_mnist("full", folder=tmp_path)
 
