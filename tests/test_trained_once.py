@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 import trained_once
+from torch.nn.utils import prune
 from torch.utils.data import DataLoader, TensorDataset
 
 from course_lib import loops, schedules
@@ -173,7 +174,13 @@ def that_is_watched():
     return model
 
 
-@pytest.mark.parametrize("start", [of_other_code, that_is_watched], ids=lambda start: start.__name__)
+def whose_inputs_are_watched():
+    model = new_point_student()
+    model[0].register_forward_pre_hook(lambda *_: None)
+    return model
+
+
+@pytest.mark.parametrize("start", [of_other_code, that_is_watched, whose_inputs_are_watched], ids=lambda start: start.__name__)
 def test_a_model_is_trained_each_time(recall, start):
     fit, trained = recall
     for _ in range(2):
@@ -196,6 +203,23 @@ def test_answers_are_recalled_to_the_last_bit_and_asked_for_where_a_bit_differs(
     assert len(asked) == 3
 
 
+def test_a_pruned_model_is_told_from_one_with_another_mask(recall_answers):
+    predict, asked = recall_answers
+    inputs = data().tensors[0]
+    for share in (0.5, 0.5, 0.25):
+        model = new_point_student()
+        prune.l1_unstructured(model[0], "weight", amount=share)
+        predict(model, inputs)
+    assert len(asked) == 2
+
+
+def test_an_accuracy_is_recalled_for_the_same_model_and_data(tmp_path, monkeypatch):
+    evaluate, computed = watched("evaluate", tmp_path, monkeypatch)
+    for seed in (0, 0, 1):
+        assert evaluate(new_point_student(), data(seed)) == loops.evaluate(new_point_student(), data(seed))
+    assert len(computed) == 2
+
+
 def test_a_few_answers_are_asked_for_each_time(recall_answers):
     predict, asked = recall_answers
     (model, *_), _ = arguments()
@@ -206,6 +230,8 @@ def test_a_few_answers_are_asked_for_each_time(recall_answers):
 
 def test_an_onnx_model_answers_each_time_since_nothing_shows_what_it_is(recall_answers):
     class OnnxModel(torch.nn.Module):
+        __module__ = "course_lib.onnx_models"  # the course's, but without weights that could be told apart
+
         def __init__(self, logits):
             super().__init__()
             self.logits = logits
