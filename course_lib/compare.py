@@ -1,9 +1,10 @@
 """Models side by side, in one call: what each is worth and what it costs."""
 
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from importlib.metadata import version
 
 import torch
 from torch import Tensor, nn
@@ -71,7 +72,7 @@ class Comparison(dict):
             (f"examples a second, batch {max(batches)}", lambda cost: f"{cost.throughput:,.0f}"),
         ]
         rows = [[name, *map(show, costs)] for name, show in lines]
-        return [["", *self], *(row for row in rows if set(row[1:]) != {UNKNOWN})]
+        return [["", *map(str, self)], *(row for row in rows if set(row[1:]) != {UNKNOWN})]
 
     def __repr__(self) -> str:
         rows = self.rows()
@@ -132,7 +133,7 @@ def compare(
     calls = min(latency.calls for by_batch in latencies.values() for latency in by_batch.values())
     comparison.note = (
         f"Times: median (5th to 95th percentile) of {calls} calls or more, {threads} thread{'s' * (threads > 1)}, "
-        f"torch {torch.__version__.split('+')[0]}."
+        f"{', '.join(_runtimes(models.values()))}."
     )
     return comparison
 
@@ -192,7 +193,15 @@ def _answers(name: str, model: nn.Module, data) -> tuple[Tensor, Tensor]:
             f"labels must be from 0 to {logits.shape[1] - 1}, the classes that models[{name!r}] has; "
             f"got {labels.min()} to {labels.max()}"
         )
+    if logits.isnan().any():
+        raise ValueError(f"models[{name!r}] must give numbers, gave NaN")
     return logits, labels
+
+
+def _runtimes(models: Iterable[nn.Module]) -> list[str]:
+    """The names and versions of what ran the models."""
+    used = sorted({"onnxruntime" if isinstance(model, OnnxModel) else "torch" for model in models}, reverse=True)
+    return [f"{name} {version(name).split('+')[0]}" for name in used]
 
 
 def _described(data) -> str:

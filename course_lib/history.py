@@ -26,6 +26,7 @@ class History:
     by_step: dict[str, list[float]] = field(default_factory=_table)
     by_epoch: dict[str, list[float]] = field(default_factory=lambda: _table("validation_accuracy"))
     stopped_early: bool = False
+    _counted: int = field(default=0, repr=False, compare=False)  # steps that are in an epoch; a loader may give more or fewer
 
     @property
     def steps(self) -> int:
@@ -37,16 +38,20 @@ class History:
 
     def add_step(self, **values: float | None) -> None:
         """Record one step; what is None is recorded as NaN."""
-        for name in COLUMNS:
-            value = values[name]
-            self.by_step[name].append(math.nan if value is None else float(value))
+        row = {name: math.nan if values[name] is None else float(values[name]) for name in COLUMNS}
+        for name, value in row.items():  # only now, so that an error or a Ctrl-C in a float() leaves no half of a row
+            self.by_step[name].append(value)
 
     def add_epoch(self, validation_accuracy: float | None = None) -> None:
-        """Record the means of the steps since the last epoch."""
-        start = self.epochs * self.steps_per_epoch
+        """Record the means of the steps since the last epoch, of the accuracy over the batches that had labels."""
+        if self.steps == self._counted:
+            raise ValueError("an epoch must have at least one step, got none: the data gave no batch")
         for name in COLUMNS:
-            values = self.by_step[name][start:]
+            values = self.by_step[name][self._counted :]
+            if name == "accuracy":
+                values = [value for value in values if not math.isnan(value)] or [math.nan]
             self.by_epoch[name].append(math.fsum(values) / len(values))
+        self._counted = self.steps
         self.by_epoch["validation_accuracy"].append(math.nan if validation_accuracy is None else validation_accuracy)
 
     def curve(self, name: str, by: str = "epoch") -> tuple[list[float], list[float]]:

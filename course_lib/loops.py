@@ -70,6 +70,7 @@ class Distillation:
         teacher_logits = cached[0] if cached else self.teacher_logits(inputs)
         T, alpha = _at(self.T, progress), _at(self.alpha, progress)
         check_alpha(alpha)
+        alpha = float(alpha)
         soft, hard = distillation_terms(
             student_logits, teacher_logits, labels, T, divergence=self.divergence, ignore_index=IGNORE_INDEX
         )
@@ -110,18 +111,19 @@ def fit(
     DataLoader that knows its length; it then makes the batches. lr: a number, or a schedule of progress.
     validation: data whose accuracy is measured after every epoch. on_step, on_epoch: called with the history so far;
     one that returns True ends the run, as Ctrl-C does. Either way the model and the history stay usable, and the
-    history says `stopped_early`. All randomness comes from `seed`, and the global random state is left as it was
-    found. Raises TypeError or ValueError, naming the argument that is wrong.
+    history says `stopped_early` where epochs are missing. All of torch's randomness comes from `seed`, and its global
+    state is left as it was found. The model is trained in train mode; afterwards each of its modules is in the mode that
+    it was in. Raises TypeError or ValueError, naming the argument that is wrong.
     """
+    _check_fit(model, objective, seed, validation)
     device = device_of(model)
     batches = _batches(data, batch_size, seed, device)
     check_positive_int("epochs", epochs)
     history = History(repr(objective), epochs, len(batches))
     last_step = max(1, epochs * len(batches) - 1)  # max: a run of one step starts, and stays, at progress 0
     optimizer = torch.optim.Adam(model.parameters(), lr=_learning_rate(lr, 0.0), fused=True)
-    was_training = model.training
 
-    with own_randomness(seed, device):
+    with own_randomness(seed, device), modes_kept(model):
         try:
             for _ in range(epochs):
                 for batch in batches:
@@ -135,16 +137,15 @@ def fit(
                     optimizer.step()
 
                     _record(history, terms, batch[1], optimizer.param_groups[0]["lr"])
-                    if on_step and on_step(history) is True:
+                    if on_step and _says_stop(on_step(history)):
                         raise KeyboardInterrupt
                 history.add_epoch(None if validation is None else evaluate(model, validation))
-                if on_epoch and on_epoch(history) is True:
+                if on_epoch and _says_stop(on_epoch(history)):
                     raise KeyboardInterrupt
         except KeyboardInterrupt:
-            history.stopped_early = True
+            history.stopped_early = history.epochs < epochs
         finally:
             optimizer.zero_grad()
-            model.train(was_training)
     return history
 
 
@@ -181,6 +182,23 @@ def with_teacher_logits(teacher: nn.Module, dataset: TensorDataset, batch_size: 
 
 
 # ---- behind the loop ----
+
+
+def _check_fit(model: nn.Module, objective: Objective, seed: int, validation: TensorDataset | DataLoader | None) -> None:
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
+    if isinstance(objective, type) or not callable(objective):
+        what = f"the class {objective.__name__}" if isinstance(objective, type) else type(objective).__name__
+        raise TypeError(f"objective must be such as HardLabels() or Distillation(teacher), got {what}")
+    if isinstance(seed, bool) or not isinstance(seed, int):
+        raise TypeError(f"seed must be an int, got {type(seed).__name__}")
+    if not (validation is None or isinstance(validation, TensorDataset | DataLoader)):
+        raise TypeError(f"validation must be a TensorDataset or a DataLoader, got {type(validation).__name__}")
+
+
+def _says_stop(answer: object) -> bool:
+    """True, numpy's and torch's included; not whatever else a callback returns, such as the text of a figure."""
+    return answer is True or (getattr(answer, "ndim", None) == 0 and answer.item() is True)
 
 
 class _ShuffledBatches:
@@ -257,11 +275,16 @@ def own_randomness(seed: int, device: torch.device | str = "cpu") -> Iterator[No
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[nn.Module]:
     """The model in eval mode and without gradients; afterwards each of its modules is in the mode that it was in."""
+    with modes_kept(model), torch.no_grad():
+        yield model.eval()
+
+
+@contextmanager
+def modes_kept(model: nn.Module) -> Iterator[None]:
+    """Afterwards each module of the model is in the mode that it was in, be it train or eval."""
     modes = {module: module.training for module in model.modules()}
-    model.eval()
     try:
-        with torch.no_grad():
-            yield model
+        yield
     finally:
         for module, mode in modes.items():
             module.training = mode

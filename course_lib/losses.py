@@ -33,7 +33,8 @@ def soft_targets(logits: Tensor, T: float, dim: int = -1) -> Tensor:
         raise ValueError(f"dim must be a dimension of logits, which has {logits.dim()}; got {dim}")
     wide = _widen(logits, logits)
     # The maximum comes off before the division by T: 2000 / 0.05 would round away what tells two large logits apart.
-    return torch.softmax((wide - wide.detach().amax(dim, keepdim=True)) / float(T), dim).to(logits.dtype)
+    top = wide.detach().amax(dim, keepdim=True) if wide.numel() else wide
+    return torch.softmax((wide - top) / float(T), dim).to(logits.dtype)
 
 
 def soft_target_loss(
@@ -52,7 +53,9 @@ def soft_target_loss(
     KL(student‖teacher); "jsd" is the Jensen-Shannon divergence, the mean of both KLs to the mixture (p + q) / 2 (Lin 1991).
 
     Returns a scalar in nats, float32 for half precision and otherwise of the wider input dtype; exactly 0 for equal
-    logits. No gradient reaches teacher_logits. With no rows left it is a 0 that still backpropagates.
+    logits. A class at -inf has probability 0: it counts for nothing where both have it there, and where only one has, the
+    divergence is what its definition says, infinite perhaps. No gradient reaches teacher_logits. With no rows left it is
+    a 0 that still backpropagates.
     Raises TypeError or ValueError, naming the argument that is wrong.
     """
     _check_pair(student_logits, teacher_logits)
@@ -63,7 +66,8 @@ def soft_target_loss(
     z, v = _rows(student_logits, teacher_logits, mask), _rows(teacher_logits.detach(), student_logits, mask)
     if not len(z):
         return z.sum()
-    return T * T * _Divergence.apply(z, v, float(T), divergence).mean()
+    T = float(T)  # whose square does not overflow, as that of a small numpy number may
+    return T * T * _Divergence.apply(z, v, T, divergence).mean()
 
 
 def distillation_loss(
@@ -84,6 +88,7 @@ def distillation_loss(
     """
     check_alpha(alpha)
     soft, hard = distillation_terms(student_logits, teacher_logits, labels, T, divergence=divergence, ignore_index=ignore_index)
+    alpha = float(alpha)
     return alpha * soft + (1 - alpha) * hard
 
 
@@ -157,7 +162,7 @@ class _Divergence(torch.autograd.Function):
             gradient = torch.where(log_ratio.abs() < NEAR, p * torch.expm1(log_ratio.clamp(-NEAR, NEAR)), q - p)
         else:
             score = log_ratio if ctx.divergence == "reverse" else _log_of_mean(-log_ratio) / -2
-            gradient = q * (score - (q * score).sum(-1, keepdim=True))
+            gradient = _weighed(q, score - _weighed(q, score).sum(-1, keepdim=True))
         # The sum over the classes is 0 but for rounding, which would be multiplied by T in the end.
         gradient = gradient - q * gradient.sum(-1, keepdim=True)
         return grad[..., None] * gradient / ctx.T, None, None, None
@@ -173,7 +178,8 @@ def _compare(z: Tensor, v: Tensor, T: float) -> tuple[Tensor, Tensor, Tensor]:
     exp_z, exp_v = ((z - top_z) / T).exp(), ((v - top_v) / T).exp()
     sum_z, sum_v = exp_z.sum(-1, keepdim=True), exp_v.sum(-1, keepdim=True)
     # From z - v itself: as a difference of two logarithms, log(q / p) would keep few digits where T is large.
-    log_ratio = ((z - v) - (top_z - top_v)) / T - (sum_z.log() - sum_v.log())
+    # Equal logits have no difference, even where both are -inf.
+    log_ratio = (torch.where(z == v, 0, z - v) - (top_z - top_v)) / T - (sum_z.log() - sum_v.log())
     return exp_v / sum_v, exp_z / sum_z, log_ratio
 
 
@@ -184,7 +190,12 @@ def _kl_terms(p: Tensor, q: Tensor, log_ratio: Tensor) -> Tensor:
     all of a row's log_ratio share changes the sum in second order only.
     """
     near = log_ratio.clamp(-NEAR, NEAR)
-    return torch.where(near == log_ratio, p * _exp_remainder(near), q - p - p * log_ratio)
+    return torch.where(near == log_ratio, p * _exp_remainder(near), q - p - _weighed(p, log_ratio))
+
+
+def _weighed(p: Tensor, x: Tensor) -> Tensor:
+    """p · x, and 0 where p is 0, whatever x is: what has no probability has no weight."""
+    return torch.where(p > 0, p * x, 0)
 
 
 def _exp_remainder(x: Tensor) -> Tensor:
@@ -278,6 +289,10 @@ def check_alpha(alpha: float) -> None:
 def _check_real(name: str, value: float) -> None:
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a real number, got {type(value).__name__}")
+    try:
+        float(value)
+    except OverflowError:
+        raise ValueError(f"{name} must be a number that fits into a float, got one that is larger") from None
 
 
 def _check_index(ignore_index: int) -> None:

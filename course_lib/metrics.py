@@ -15,8 +15,7 @@ def entropy_bits(probabilities: Tensor) -> Tensor:
 
 def accuracy(logits: Tensor, labels: Tensor) -> float:
     """The share of rows (n, num_classes) whose largest logit is that of their label (n,), in [0, 1]."""
-    if len(logits) != len(labels) or not len(labels):
-        raise ValueError(f"logits and labels must have as many rows, and at least one; got {len(logits)} and {len(labels)}")
+    _check_labelled("logits", logits, labels)
     return (logits.argmax(-1) == labels).float().mean().item()
 
 
@@ -49,14 +48,12 @@ class Reliability(NamedTuple):
 def reliability(probabilities: Tensor, labels: Tensor, bins: int = 15) -> Reliability:
     """Rows (n, num_classes) sorted into `bins` equal parts of [0, 1] by their largest probability (Guo et al. 2017, section 2).
 
-    Bin k holds confidences in (k / bins, (k + 1) / bins]. labels: int64 (n,). Raises ValueError, naming the argument.
+    Bin k holds confidences in (k / bins, (k + 1) / bins], up to rounding. labels: int64 (n,). Raises ValueError, naming
+    the argument.
     """
     if isinstance(bins, bool) or not isinstance(bins, int) or bins < 1:
         raise ValueError(f"bins must be an int of at least 1, got {bins!r}")
-    if len(probabilities) != len(labels) or not len(labels):
-        raise ValueError(
-            f"probabilities and labels must have as many rows, and at least one; got {len(probabilities)} and {len(labels)}"
-        )
+    _check_labelled("probabilities", probabilities, labels)
     if probabilities.min() < 0 or not torch.allclose(probabilities.sum(-1).double(), torch.ones(()).double(), atol=1e-2):
         raise ValueError("probabilities must be at least 0 and add up to 1 in each row; logits need a softmax first")
     confidence, guess = probabilities.max(-1)
@@ -75,7 +72,7 @@ def expected_calibration_error(probabilities: Tensor, labels: Tensor, bins: int 
 
 
 def count_parameters(model: nn.Module) -> int:
-    """The number of trained numbers in `model`."""
+    """How many numbers the parameters of `model` hold, frozen ones included."""
     return sum(parameter.numel() for parameter in model.parameters())
 
 
@@ -95,6 +92,14 @@ def bytes_for_backward(forward: Callable[[], object], *models: nn.Module) -> int
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         forward()
     return sum(storage.nbytes() for address, storage in kept.items() if address not in given)
+
+
+def _check_labelled(name: str, rows: Tensor, labels: Tensor) -> None:
+    if rows.dim() != 2 or labels.shape != rows.shape[:1] or not len(labels):
+        raise ValueError(
+            f"{name} and labels must have shapes (n, num_classes) and (n,), n being at least 1; "
+            f"got {tuple(rows.shape)} and {tuple(labels.shape)}"
+        )
 
 
 class Interval(NamedTuple):

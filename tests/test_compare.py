@@ -1,5 +1,7 @@
 """Models side by side: plain values, and the table that they are shown in. Times come from a clock that the test sets."""
 
+import re
+
 import pytest
 import torch
 from torch import nn
@@ -112,6 +114,12 @@ def test_the_table_as_html_is_labelled_and_escaped():
     assert "<caption>Times: median" in html
 
 
+def test_models_may_be_named_by_numbers():
+    table = compare({8: Clock(0.1), 16: Clock(0.2)}, DATA, batch_sizes=(1,), seconds=0.1)
+    assert repr(table).split("\n")[0].split() == ["8", "16"]
+    assert '<th scope="col">16</th>' in table._repr_html_()
+
+
 def test_sizes_and_counts_are_readable():
     assert module._size(39_317) == "39.3 kB"
     assert module._size(1_151_000) == "1.15 MB"
@@ -138,6 +146,8 @@ def test_an_onnx_model_stands_beside_torch_and_unknown_rows_are_left_out():
     left = [row[0] for row in alone.rows()]
     assert "multiply-adds, one example" not in left
     assert len(left) == len(names) - 2
+    assert re.search(r"1 thread, torch [\d.]+, onnxruntime [\d.]+\.$", with_torch.note)
+    assert re.search(r"1 thread, onnxruntime [\d.]+\.$", alone.note)
 
 
 # ---- what may go in ----
@@ -216,6 +226,11 @@ class Gives(nn.Module):
         return self.output(inputs)
 
 
+class Diverged(Halves):
+    def forward(self, inputs):
+        return super().forward(inputs) * torch.nan
+
+
 @pytest.mark.parametrize(
     ("models", "data", "error", "message"),
     [
@@ -236,6 +251,7 @@ class Gives(nn.Module):
         ({"m": Halves()}, (NUMBERS, CLASSES * 0 - 100), ValueError, "data must hold at least one row with a label, got none"),
         ({"m": Gives(lambda x: (x, x))}, (NUMBERS, CLASSES), TypeError, r"models\['m'\] must give a tensor .*, got tuple"),
         ({"m": Gives(lambda x: x[:, 0])}, (NUMBERS, CLASSES), ValueError, r"must give logits .*, gave \(1,\) for one example"),
+        ({"good": Halves(), "m": Diverged()}, (NUMBERS, CLASSES), ValueError, r"models\['m'\] must give numbers, gave NaN"),
         ({"m": Gives(lambda x: x[0])}, (NUMBERS, CLASSES), ValueError, r"must give logits .*, gave \(1,\) for one example"),
     ],
 )

@@ -27,6 +27,30 @@ def test_columns_by_step_and_by_epoch():
     assert set(history.by_epoch) == {*COLUMNS, "validation_accuracy"}
 
 
+def test_a_batch_without_labels_takes_no_accuracy_from_its_epoch():
+    history = History("HardLabels()", 2, 2)
+    for accuracy in (0.25, None, None, None):
+        history.add_step(loss=1, soft=None, hard=1, T=None, alpha=None, lr=0.1, accuracy=accuracy)
+        if history.steps % 2 == 0:
+            history.add_epoch()
+    assert history.by_epoch["accuracy"] == pytest.approx([0.25, math.nan], nan_ok=True)
+
+
+def test_a_loss_that_is_no_number_shows_in_its_epoch():
+    history = History("HardLabels()", 1, 2)
+    for loss in (math.nan, 1):
+        history.add_step(loss=loss, soft=None, hard=1, T=None, alpha=None, lr=0.1, accuracy=1)
+    history.add_epoch()
+    assert math.isnan(history.by_epoch["loss"][0])
+
+
+def test_a_step_that_fails_leaves_no_half_of_a_row():
+    history = run(1)
+    with pytest.raises(TypeError):
+        history.add_step(loss=1, soft=1, hard=[], T=None, alpha=None, lr=0.1, accuracy=1)
+    assert {len(column) for column in history.by_step.values()} == {2}
+
+
 def test_curves_are_in_epochs():
     history = run(2, steps_per_epoch=4)
     assert history.curve("loss") == ([1, 2], history.by_epoch["loss"])

@@ -313,7 +313,64 @@ def test_the_mode_of_the_model_is_restored(training):
     evaluate(model, points())
     assert [module.training for module in model.modules()] == before
     fit(model, points(), HardLabels(), epochs=1)
-    assert model.training is training
+    assert [module.training for module in model.modules()] == before
+    fit(model, points(), HardLabels(), epochs=1, on_step=lambda history: True)
+    assert [module.training for module in model.modules()] == before
+
+
+@pytest.mark.parametrize(
+    ("answer", "stops"),
+    [(True, 1), (np.True_, 1), (torch.tensor(True), 1), (np.ones(2, bool), 0), ("text", 0), (1, 0), (None, 0)],
+)
+def test_a_callback_stops_by_true_and_by_nothing_else(answer, stops):
+    history = fit(network(), points(), HardLabels(), epochs=2, on_epoch=lambda history: answer)
+    assert (history.epochs, history.stopped_early) == (2 - stops, bool(stops))
+
+
+def test_a_run_that_is_ended_after_its_last_epoch_was_not_stopped_early():
+    history = fit(network(), points(), HardLabels(), epochs=2, on_epoch=lambda history: history.epochs == 2)
+    assert not history.stopped_early
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"model": None}, "model must be a torch.nn.Module, got NoneType"),
+        ({"objective": HardLabels}, "objective must be such as .* got the class HardLabels"),
+        ({"objective": None}, "objective must be such as .* got NoneType"),
+        ({"seed": 1.5}, "seed must be an int, got float"),
+        ({"validation": points().tensors}, "validation must be a TensorDataset or a DataLoader, got tuple"),
+    ],
+)
+def test_what_fit_cannot_use_is_told_before_a_step_is_made(change, says):
+    model = network()
+    before = state(model)
+    arguments = {"model": model, "data": points(), "objective": HardLabels(), "epochs": 1} | change
+    with pytest.raises(TypeError, match=says):
+        fit(**arguments)
+    assert same(before, state(model))
+
+
+class Promised(IterableDataset):
+    """Says that it has n rows, and gives others."""
+
+    def __init__(self, says, gives):
+        self.says, self.gives = says, gives
+
+    def __len__(self):
+        return self.says
+
+    def __iter__(self):
+        return iter([points().tensors[0][k], points().tensors[1][k]] for k in range(self.gives))
+
+
+@pytest.mark.filterwarnings("ignore:Length of IterableDataset")
+def test_an_epoch_is_what_the_loader_gave_whatever_length_it_said():
+    history = fit(network(), DataLoader(Promised(8, 16), batch_size=4), HardLabels(), epochs=2)
+    assert history.steps == 8
+    assert history.by_epoch["loss"] == pytest.approx([sum(history.by_step["loss"][i : i + 4]) / 4 for i in (0, 4)])
+    with pytest.raises(ValueError, match="at least one step, got none"):
+        fit(network(), DataLoader(Promised(8, 0), batch_size=4), HardLabels(), epochs=1)
 
 
 def test_the_loop_fits_on_one_screen():

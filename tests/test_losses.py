@@ -3,7 +3,9 @@
 import math
 import subprocess
 import sys
+from fractions import Fraction
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -20,6 +22,7 @@ from course_lib.losses import (
     soft_targets,
 )
 
+INF = math.inf
 FLOATS = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
 
 
@@ -334,6 +337,58 @@ def test_extreme_logits_give_finite_losses_and_gradients(dtype, T, divergence):
     assert loss.isfinite()
     assert gradient.isfinite().all()
     assert soft_targets(v, T).isfinite().all()
+
+
+@pytest.mark.parametrize("divergence", DIVERGENCES)
+@pytest.mark.parametrize("T", [0.5, 4.0])
+def test_a_class_that_both_have_at_minus_infinity_counts_for_nothing(T, divergence):
+    z, v = torch.tensor([[1.0, 2, -INF, 0.5]], requires_grad=True), torch.tensor([[2.0, 1, -INF, 0]])
+    rest = z.detach()[:, [0, 1, 3]].requires_grad_()
+    loss = soft_target_loss(z, v, T, divergence=divergence)
+    other = soft_target_loss(rest, v[:, [0, 1, 3]], T, divergence=divergence)
+    loss.backward()
+    other.backward()
+    torch.testing.assert_close(loss, other)
+    torch.testing.assert_close(z.grad[:, [0, 1, 3]], rest.grad)
+    assert z.grad[0, 2] == 0
+
+
+def by_definition(p, q):
+    return sum(a * (math.log(a / b) if b else INF) for a, b in zip(p, q, strict=True) if a)
+
+
+@pytest.mark.parametrize("divergence", DIVERGENCES)
+@pytest.mark.parametrize(
+    ("z", "v"), [([1.0, 2, 0], [2.0, 1, -INF]), ([1.0, 2, -INF], [2.0, 1, 0]), ([-INF, 2, 1], [2.0, 1, -INF])]
+)
+def test_a_class_that_one_has_at_minus_infinity_counts_as_the_definition_says(z, v, divergence):
+    p, q = (torch.tensor(x, dtype=torch.float64).softmax(-1).tolist() for x in (v, z))
+    m = [(a + b) / 2 for a, b in zip(p, q, strict=True)]
+    expected = {
+        "forward": by_definition(p, q),
+        "reverse": by_definition(q, p),
+        "jsd": (by_definition(p, m) + by_definition(q, m)) / 2,
+    }[divergence]
+    z = torch.tensor([z], dtype=torch.float64, requires_grad=True)
+    loss = soft_target_loss(z, torch.tensor([v], dtype=torch.float64), 1, divergence=divergence)
+    assert loss.item() == pytest.approx(expected)
+    loss.backward()
+    assert expected == INF or z.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("T", [np.int8(20), np.int16(200), np.uint8(16), np.float16(1000), Fraction(7, 2)])
+def test_numbers_of_other_types_are_what_they_say(z, v, labels, T):
+    assert soft_target_loss(z, v, T) == soft_target_loss(z, v, float(T))
+    assert distillation_loss(z, v, labels, T, Fraction(1, 4)) == distillation_loss(z, v, labels, float(T), 0.25)
+
+
+def test_a_number_beyond_floats_is_told():
+    with pytest.raises(ValueError, match="T must be a number that fits into a float"):
+        soft_targets(torch.zeros(2), 10**400)
+
+
+def test_soft_targets_of_no_rows_along_their_dimension():
+    assert soft_targets(torch.zeros(0, 3), 2.0, dim=0).shape == (0, 3)
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
