@@ -13,12 +13,14 @@ from torch import Tensor, nn
 from torch.distributions import MultivariateNormal
 from torch.utils.data import TensorDataset
 
+from course_lib.loops import check_positive_int
+
 CLASSES = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
 PIXEL_MEAN, PIXEL_STD = 0.2860, 0.3530  # of the 60,000 official training images, with pixels in [0, 1]
 
 SAMPLE_FOLDER = Path(__file__).parent / "assets" / "fashion_mnist_sample"
 INSTALLED_FOLDER = Path("/usr/share/datasets/fashion-mnist")  # Debian's package dataset-fashion-mnist
-DOWNLOAD_FOLDER = Path.home() / ".cache" / "course_lib"
+DOWNLOAD_FOLDER = Path("~/.cache/course_lib")  # not expanded before it is used: there may be no home
 
 # SHA-256 of the contents once uncompressed: the same files are found plain, as .gz and as .bz2.
 FULL_SHA256 = {
@@ -93,17 +95,18 @@ class Mixture(nn.Module):
         means = _DEFAULT_MEANS if means is None else means
         covariances = _DEFAULT_COVARIANCES if covariances is None else covariances
         means = torch.as_tensor(means, dtype=torch.float32)
-        num_classes = len(means)
-        priors = torch.full((num_classes,), 1 / num_classes) if priors is None else torch.as_tensor(priors)
+        classes = means.shape[:1]  # (num_classes,)
+        priors = torch.ones(classes).softmax(0) if priors is None else torch.as_tensor(priors)
         self.register_buffer("means", means)
         self.register_buffer("covariances", torch.as_tensor(covariances, dtype=torch.float32))
         self.register_buffer("priors", priors.to(torch.float32))
-        if self.covariances.shape != (num_classes, 2, 2) or means.shape != (num_classes, 2) or len(priors) != num_classes:
+        shapes = tuple(means.shape), tuple(self.covariances.shape), tuple(priors.shape)
+        if not means.numel() or shapes != ((*classes, 2), (*classes, 2, 2), classes):
             raise ValueError(
-                "means, covariances and priors must have shapes (K, 2), (K, 2, 2) and (K,); "
-                f"got {tuple(means.shape)}, {tuple(self.covariances.shape)} and {tuple(priors.shape)}"
+                "means, covariances and priors must have shapes (num_classes, 2), (num_classes, 2, 2) and (num_classes,); "
+                "got {}, {} and {}".format(*shapes)
             )
-        if priors.min() <= 0 or abs(float(priors.sum()) - 1) > 1e-5:
+        if not (priors.min() > 0 and abs(float(priors.sum()) - 1) <= 1e-5):  # so put, nan is refused too
             raise ValueError(f"priors must be above 0 and add up to 1, got {priors.tolist()}")
         self._gaussians()  # raises if a covariance is not positive definite
 
@@ -122,6 +125,7 @@ class Mixture(nn.Module):
 
     def sample(self, n: int, seed: int = 0) -> TensorDataset:
         """n points (n, 2) and the classes (n,) that they were drawn from; the same for the same seed."""
+        check_positive_int("n", n)
         generator = torch.Generator().manual_seed(seed)
         labels = torch.multinomial(self.priors.cpu(), n, replacement=True, generator=generator)
         noise = torch.randn(n, 2, 1, generator=generator)
@@ -161,7 +165,7 @@ def _download() -> Path:
     from torchvision.datasets import FashionMNIST as Download  # here, since reading the sample should not need it
 
     try:
-        return Path(Download(DOWNLOAD_FOLDER, download=True).raw_folder)
+        return Path(Download(DOWNLOAD_FOLDER.expanduser(), download=True).raw_folder)
     except (OSError, RuntimeError) as error:
         raise DataError(f"Downloading Fashion-MNIST failed: {error}\n{_THREE_WAYS}") from error
 

@@ -21,6 +21,7 @@ PACKAGES = ("torch", "torchvision", "numpy", "matplotlib", "ipywidgets", "jupyte
 OLDEST_PYTHON = (3, 10)
 MEMORY = 1.5e9  # bytes that a notebook of the course may need at its peak, with some room
 HERE = Path(__file__).parent
+CGROUP = Path("/sys/fs/cgroup")
 
 
 class Fault(NamedTuple):
@@ -43,8 +44,9 @@ def quick_faults() -> list[Fault]:
 
 def all_faults() -> list[Fault]:
     """All of it: also whether the packages can be imported, the files are whole, and the folder can be written to."""
-    faults = [*quick_faults(), *nothing_to_open_notebooks_with(), *folder_read_only(), *files_damaged()]
-    return faults if faults else import_fails()
+    faults = [*quick_faults(), *nothing_to_open_notebooks_with(), *folder_read_only()]
+    # One after the other: a package that is missing can't be imported, and one that can't be imported reads no file.
+    return faults or import_fails() or files_damaged()
 
 
 def python_too_old(version: tuple = sys.version_info[:2]) -> list[Fault]:
@@ -53,7 +55,7 @@ def python_too_old(version: tuple = sys.version_info[:2]) -> list[Fault]:
     oldest = ".".join(map(str, OLDEST_PYTHON))
     newer = "py -3.12" if os.name == "nt" else "python3.12"
     what = f"Python {'.'.join(map(str, version))} is too old: the course needs {oldest} or newer."
-    return [Fault(what, f"{newer} -m venv .venv    (after installing Python 3.12, from python.org for example)")]
+    return [Fault(what, f"{newer} -m venv --clear .venv    (after installing Python 3.12, from python.org for example)")]
 
 
 def packages_missing_or_old() -> list[Fault]:
@@ -64,8 +66,7 @@ def packages_missing_or_old() -> list[Fault]:
 
     asked = metadata.requires("course-lib") if version_of("course-lib") else None
     if asked is None:
-        where = HERE.parent if (HERE.parent / "pyproject.toml").exists() else "the folder of the course"
-        return [Fault("The course is not installed as a package.", pip("-e", str(where)))]
+        return [Fault("The course is not installed as a package.", install_course())]
     return [fault for each in asked for fault in _unmet(Requirement(each), "the course")]
 
 
@@ -125,13 +126,11 @@ def folder_read_only(folder: Path | None = None) -> list[Fault]:
 
 def files_damaged() -> list[Fault]:
     """The sample of the data and the teacher's weights, read as the notebooks read them."""
-    try:
-        import numpy as np
+    import numpy as np
 
-        from course_lib.data import SAMPLE_FOLDER, SAMPLE_SHA256, DataError, read_idx_file
-        from course_lib.models import TEACHER_WEIGHTS
-    except ImportError:
-        return []  # of which the other checks speak
+    from course_lib.data import SAMPLE_FOLDER, SAMPLE_SHA256, DataError, read_idx_file
+    from course_lib.models import TEACHER_WEIGHTS
+
     damaged = []
     for name, sha256 in SAMPLE_SHA256.items():
         try:
@@ -146,22 +145,21 @@ def files_damaged() -> list[Fault]:
         damaged.append(TEACHER_WEIGHTS.name)
     if not damaged:
         return []
-    in_git = (HERE.parent / ".git").exists()
-    mend = (
-        f'git -C "{HERE.parent}" checkout -- course_lib/assets' if in_git else pip("--force-reinstall", "--no-deps", source())
-    )
+    restore = f'git -C "{HERE.parent}" checkout -- course_lib/assets'
+    mend = restore if (HERE.parent / ".git").exists() else pip("--force-reinstall", "--no-deps", source())
     return [Fault(f"Files of the course are missing or damaged: {', '.join(damaged)}.", mend)]
 
 
 def import_fails() -> list[Fault]:
-    """Import everything in a process of its own; versions that look right may still not load."""
-    code = "import torch, torchvision, numpy, matplotlib, ipywidgets"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    """Import everything in a process of its own, and in a folder of its own: in the course's it is found in any case."""
+    code = "import torch, torchvision, numpy, matplotlib, ipywidgets, course_lib"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=sys.prefix)
     if done.returncode == 0:
         return []
     lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
-    names = [name for name in ("torch", "torchvision") if version_of(name)]
-    exact = [f"{name}=={version_of(name)}" for name in names]
+    if lines[-1] == "ModuleNotFoundError: No module named 'course_lib'":
+        return [Fault("No notebook finds the course: it is not installed, or its folder was moved.", install_course())]
+    exact = [f"{name}=={version_of(name)}" for name in ("torch", "torchvision") if version_of(name)]
     return [Fault(f"The packages are there, but can't be imported: {lines[-1]}", pip("--force-reinstall", *exact))]
 
 
@@ -189,9 +187,11 @@ def available_memory() -> int | None:
         found.append(psutil.virtual_memory().available)
     except ImportError:
         pass
-    limit, used = (_number_in(Path("/sys/fs/cgroup") / name) for name in ("memory.max", "memory.current"))
+    limit, used = (_number_in(CGROUP / name) for name in ("memory.max", "memory.current"))
     if limit is not None and used is not None:  # of a container
-        found.append(limit - used)
+        # Files that were read stay in memory and count as used, but those not lately read make room when it is needed.
+        kept = _number_in(CGROUP / "memory.stat", "inactive_file") or 0
+        found.append(limit - max(0, used - kept))
     return min(found, default=None)
 
 
@@ -199,6 +199,11 @@ def source() -> str:
     """What pip installs the course from."""
     urls = metadata.metadata("course-lib").get_all("Project-URL") or [] if version_of("course-lib") else []
     return next(("git+" + url.partition(", ")[2] for url in urls if url.startswith("Repository, ")), "course-lib")
+
+
+def install_course() -> str:
+    where = HERE.parent if (HERE.parent / "pyproject.toml").exists() else "the folder of the course"
+    return pip("-e", str(where))
 
 
 def pip(*arguments: str) -> str:
@@ -226,10 +231,12 @@ def _numbers(version: str | None) -> tuple[int, ...]:
     return tuple(map(int, re.findall(r"\d+", version or "")[:2]))
 
 
-def _number_in(path: Path) -> int | None:
+def _number_in(path: Path, name: str = "") -> int | None:
+    """The number that a file holds, or the one that follows a name in it."""
     try:
-        return int(path.read_text())
-    except (OSError, ValueError):  # "max" where there is no limit
+        words = path.read_text().split()
+        return int(words[words.index(name) + 1 if name else 0])
+    except (OSError, ValueError, IndexError):  # "max" where there is no limit
         return None
 
 

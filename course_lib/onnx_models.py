@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from course_lib.loops import evaluating
+from course_lib.loops import device_of, evaluating
 
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 OLDEST_TORCH = (2, 6)  # the first whose torch.onnx.export takes a torch.export program and keeps the weights in one file
@@ -34,7 +34,7 @@ class OnnxModel(nn.Module):
     """An ONNX model run by onnxruntime on the CPU: called like the torch module, from a tensor to the tensor of logits.
 
     file: a path, or the content of one. threads: how many a call may use. Raises ImportError, with what to install,
-    where onnxruntime is missing.
+    wherever `missing` has something to say.
     """
 
     def __init__(self, file: str | Path | bytes, threads: int = 1):
@@ -53,7 +53,7 @@ class OnnxModel(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         (name,) = (each.name for each in self.session.get_inputs())
-        return torch.from_numpy(self.session.run(None, {name: inputs.cpu().numpy()})[0]).to(inputs.device)
+        return torch.from_numpy(self.session.run(None, {name: inputs.detach().cpu().numpy()})[0]).to(inputs.device)
 
 
 def to_onnx(model: nn.Module, example: Tensor) -> bytes:
@@ -64,6 +64,7 @@ def to_onnx(model: nn.Module, example: Tensor) -> bytes:
     _check_installed()
     if len(example) < 2:
         raise ValueError(f"example must be a batch of at least two inputs, got {len(example)}")
+    example = example.detach().to(device_of(model))
     with evaluating(model):
         program = torch.export.export(model, (example,), dynamic_shapes=({0: torch.export.Dim("batch")},))
     with warnings.catch_warnings():
@@ -88,7 +89,7 @@ def quantize(content: bytes, examples: Sequence[Tensor]) -> bytes:
 
     class Examples(quantization.CalibrationDataReader):
         def __init__(self):
-            self.left = iter([{name: batch.numpy()} for batch in examples])
+            self.left = iter([{name: batch.detach().cpu().numpy()} for batch in examples])
 
         def get_next(self):
             return next(self.left, None)

@@ -4,6 +4,8 @@ import bz2
 import functools
 import gzip
 import math
+import os
+import runpy
 import shutil
 
 import numpy as np
@@ -193,6 +195,25 @@ def test_a_download_goes_through_torchvision_with_its_checksums(offline, as_full
     assert not asked  # the second time it is there
 
 
+def test_without_a_home_the_sample_is_there_and_a_download_says_what_it_lacks(offline, monkeypatch):
+    pwd = pytest.importorskip("pwd")
+
+    def nobody(uid):
+        raise KeyError(f"getpwuid(): uid not found: {uid}")
+
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    again = runpy.run_path(data.__file__)
+    assert len(again["fashion_mnist"]().test) == 2000
+    monkeypatch.setattr(data, "DOWNLOAD_FOLDER", again["DOWNLOAD_FOLDER"])
+    with pytest.raises(DataError, match="Downloading Fashion-MNIST failed: Could not determine home directory"):
+        fashion_mnist("full")
+
+
+def test_downloads_are_kept_in_the_home_folder():
+    assert str(data.DOWNLOAD_FOLDER.expanduser()) == os.path.join(os.path.expanduser("~"), ".cache", "course_lib")
+
+
 def test_wrong_arguments():
     with pytest.raises(ValueError, match="size must be one of 'sample', 'full'; got 'half'"):
         fashion_mnist("half")
@@ -265,13 +286,30 @@ def test_the_posterior_far_away_is_finite():
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ({"priors": [0.5, 0.5]}, r"must have shapes \(K, 2\), \(K, 2, 2\) and \(K,\); got \(4, 2\), \(4, 2, 2\) and \(2,\)"),
+        (
+            {"priors": [0.5, 0.5]},
+            r"must have shapes \(num_classes, 2\), \(num_classes, 2, 2\) and \(num_classes,\); "
+            r"got \(4, 2\), \(4, 2, 2\) and \(2,\)",
+        ),
+        ({"priors": 0.25}, r"must have shapes .* got \(4, 2\), \(4, 2, 2\) and \(\)"),
         ({"means": [[0, 0, 0]] * 4}, r"must have shapes .* got \(4, 3\)"),
+        ({"means": 0.5}, r"must have shapes .* got \(\), "),
+        ({"means": [], "covariances": []}, r"must have shapes .* got \(0,\), \(0,\) and \(0,\)"),
         ({"priors": [0.5, 0.5, 0.5, 0.5]}, "priors must be above 0 and add up to 1"),
         ({"priors": [1.0, 0.0, 0.0, 0.0]}, "priors must be above 0 and add up to 1"),
+        ({"priors": [math.nan] * 4}, "priors must be above 0 and add up to 1, got .*nan"),
         ({"covariances": [[[1.0, 2.0], [2.0, 1.0]]] * 4}, "covariance"),
     ],
 )
 def test_a_wrong_mixture(arguments, says):
     with pytest.raises(ValueError, match=says):
         Mixture(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("n", "error", "says"),
+    [(0, ValueError, "n must be at least 1, got 0"), (-3, ValueError, "got -3"), (2.0, TypeError, "n must be an int")],
+)
+def test_a_sample_has_at_least_one_point(n, error, says):
+    with pytest.raises(error, match=says):
+        Mixture().sample(n)

@@ -1,8 +1,10 @@
 """The doctor, on environments that lack something. Packages are described by their metadata alone, as pip leaves it."""
 
+import os
 import subprocess
 import sys
 from importlib import metadata
+from types import SimpleNamespace
 
 import packaging.requirements  # noqa: F401 - loaded here, since the tests hide where it is found
 import pytest
@@ -124,7 +126,9 @@ def test_without_jupyterlab_there_is_nothing_to_open_a_notebook_with(environment
 
 
 def test_python(environment):
-    assert "3.9" in only(doctor.python_too_old((3, 9))).what
+    fault = only(doctor.python_too_old((3, 9)))
+    assert "3.9" in fault.what
+    assert " -m venv --clear .venv " in fault.mend  # without it an environment keeps the Python that it was made with
     assert doctor.python_too_old((3, 10)) == doctor.python_too_old((3, 14)) == []
 
 
@@ -134,12 +138,36 @@ def test_memory():
     assert doctor.available_memory() is None or doctor.available_memory() > 0
 
 
-def test_memory_of_a_container_counts_where_it_is_less(monkeypatch):
-    limits = {"memory.max": 2_000_000_000, "memory.current": 1_500_000_000}
-    monkeypatch.setattr(doctor, "_number_in", lambda path: limits[path.name])
-    assert doctor.available_memory() <= 500_000_000
-    limits["memory.max"] = None  # "max": no limit
-    assert doctor.available_memory() is None or doctor.available_memory() > 500_000_000
+@pytest.fixture
+def container(tmp_path, monkeypatch):
+    """Writes what the kernel says of a container's memory, as in /sys/fs/cgroup; the machine itself has plenty."""
+    psutil = pytest.importorskip("psutil")
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=64_000_000_000))
+    monkeypatch.setattr(doctor, "CGROUP", tmp_path)
+
+    def write(**files):
+        for name, content in files.items():
+            (tmp_path / f"memory.{name}").write_text(content)
+
+    return write
+
+
+def test_memory_of_a_container_counts_where_it_is_less(container):
+    container(max="2000000000\n", current="1500000000\n")
+    assert doctor.available_memory() == 500_000_000
+    container(max="max\n")  # no limit
+    assert doctor.available_memory() == 64_000_000_000
+    container(max="")
+    assert doctor.available_memory() == 64_000_000_000
+
+
+def test_files_that_a_container_has_read_do_not_count_as_used(container):
+    stat = "anon 300000000\nfile 1200000000\ninactive_anon 8192\ninactive_file 1100000000\nactive_file 100000000\n"
+    container(max="2000000000\n", current="1500000000\n", stat=stat)
+    assert doctor.available_memory() == 1_600_000_000
+    assert doctor.memory_short() == []
+    container(current="1000000000\n")  # read a moment later than the other number
+    assert doctor.available_memory() == 2_000_000_000
 
 
 def test_a_folder_that_cannot_be_written_to(tmp_path):
@@ -178,14 +206,35 @@ def test_what_cannot_be_imported_is_said_with_the_last_line_of_the_error(monkeyp
     assert "--force-reinstall" in fault.mend
 
 
-def test_the_command_prints_what_is_there_and_says_by_its_status_whether_all_is_well(tmp_path):
-    def run(**changes):
-        # Of the floors together one thing is wrong, and rightly told: JupyterLab 4.1 shows no slider of ipywidgets 7.7.
-        update = f"vars(doctor).update({changes}, front_end_missing=list)"
-        code = f"import sys; from course_lib import doctor; {update}; sys.exit(doctor.main())"
-        return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+def test_a_course_whose_folder_was_moved_is_to_be_installed_again(monkeypatch, tmp_path):
+    (tmp_path / "course_lib.py").write_text("raise ModuleNotFoundError(\"No module named 'course_lib'\")")  # elsewhere
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.chdir(doctor.HERE.parent)  # from here it can still be imported
+    fault = only(doctor.import_fails())
+    assert "its folder was moved" in fault.what
+    assert fault.mend == doctor.install_course()
 
-    well, ill = run(MEMORY=1), run(MEMORY=1e18)
+
+def run_command(folder, **changes):
+    """The whole command, run in a folder, with something in it changed."""
+    # Of the floors together one thing is wrong, and rightly told: JupyterLab 4.1 shows no slider of ipywidgets 7.7.
+    update = f"vars(doctor).update({changes}, front_end_missing=list)"
+    code = f"import sys; from course_lib import doctor; {update}; sys.exit(doctor.main())"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=folder)
+
+
+def test_a_torch_that_cannot_be_loaded_is_told_without_a_traceback(tmp_path, monkeypatch):
+    (tmp_path / "torch").mkdir()
+    (tmp_path / "torch" / "__init__.py").write_text("raise OSError('libcudart.so.12: cannot open shared object file')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    done = run_command(tmp_path, MEMORY=1)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "1. The packages are there, but can't be imported: OSError: libcudart.so.12: cannot open shared" in done.stdout
+    assert "--force-reinstall" in done.stdout
+
+
+def test_the_command_prints_what_is_there_and_says_by_its_status_whether_all_is_well(tmp_path):
+    well, ill = run_command(tmp_path, MEMORY=1), run_command(tmp_path, MEMORY=1e18)
     assert well.returncode == 0, well.stdout
     assert well.stdout.endswith("All is well.\n")
     assert f"torch        {metadata.version('torch')}" in well.stdout

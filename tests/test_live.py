@@ -360,6 +360,29 @@ class TestControls:
         field.value = 5  # typed
         assert (slider.value, live.values, live.frames) == (5, {"T": 5}, 3)
 
+    @pytest.mark.parametrize("readout_format", [".0%", ",.1f", ".2s", "$.2f", "d"])
+    def test_a_number_that_is_shown_otherwise_is_typed_as_it_is(self, readout_format):
+        slider = widgets.FloatSlider(value=1234.5, min=0, max=2000, readout_format=readout_format)
+        live = LiveFigure(Figure(), lambda x: None, x=slider)
+        field = live.widget.children[0].children[0].children[0]
+        assert field.value == 1234.5
+        live.set(x=1999.5)
+        assert field.value == 1999.5
+
+    @pytest.mark.parametrize("readout_format", [",d", ".1f", "x"])
+    def test_a_whole_number_is_typed_as_it_is(self, readout_format):
+        slider = widgets.IntSlider(value=1210, min=0, max=2000, readout_format=readout_format)
+        live = LiveFigure(Figure(), lambda n: None, n=slider)
+        assert live.widget.children[0].children[0].children[0].value == 1210
+
+    def test_numpys_numbers_make_the_sliders_that_pythons_make(self):
+        spec = {"n": (np.int64(0), np.int64(9)), "small": (np.int8(-100), np.int8(120), np.int8(2)), "x": (np.float64(0), 1)}
+        live = LiveFigure(Figure(), lambda n, small, x: None, **spec)
+        assert [type(control) for control in live.controls.values()] == [
+            widgets.IntSlider, widgets.IntSlider, widgets.FloatSlider,
+        ]  # fmt: skip
+        assert live.values == {"n": 4, "small": 10, "x": 0.5}
+
     def test_the_buttons_of_a_choice_say_what_is_chosen(self):
         choice = widgets.ToggleButtons(options=[("hard", 0), ("soft", 1)], description="labels")
         LiveFigure(Figure(), lambda c: None, c=choice)

@@ -46,6 +46,24 @@ def test_the_teacher_is_exported_in_eval_mode_and_left_as_it_was():
 
 
 @onnx_here
+def test_inputs_that_want_a_gradient_are_taken_as_numbers(content):
+    x = IMAGES[:8].clone().requires_grad_()
+    assert torch.equal(OnnxModel(content)(x), OnnxModel(content)(IMAGES[:8]))
+    assert quantize(content, [x]) == quantize(content, [IMAGES[:8]])
+    assert to_onnx(new_student(8, seed=1), x) == content
+
+
+@onnx_here
+def test_the_example_goes_to_where_the_model_is(monkeypatch):
+    def export(model, examples, **_):
+        raise InterruptedError(examples[0].device)  # a model without numbers can't be exported any further
+
+    monkeypatch.setattr(torch.export, "export", export)
+    with pytest.raises(InterruptedError, match="meta"):
+        to_onnx(nn.Linear(3, 2, device="meta"), torch.zeros(2, 3))
+
+
+@onnx_here
 def test_a_file_is_read_from_a_path_too(content, tmp_path):
     path = tmp_path / "student.onnx"
     path.write_bytes(content)

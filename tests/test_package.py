@@ -13,10 +13,15 @@ else:
     import tomli as tomllib
 
 ROOT = Path(__file__).parents[1]
-LIVE = [module.stem for module in (ROOT / "course_lib" / "live").glob("*.py")]
 KNOWS_DISTILLATION = ("losses", "schedules", "loops", "history", "data", "models", "metrics", "figures", "assets")
-FIGURES = [module.stem for module in (ROOT / "course_lib" / "figures").glob("*.py")]
-MODULES = sorted((ROOT / "course_lib").rglob("*.py"))
+MODULES = sorted(module.relative_to(ROOT).as_posix() for module in (ROOT / "course_lib").rglob("*.py"))
+FORBIDDEN = {  # of a module, or of all those in a folder: what it must not import
+    "course_lib/losses.py": ("course_lib", "numpy", "torchvision", "matplotlib", "ipywidgets"),
+    "course_lib/schedules.py": ("course_lib", "torch", "numpy"),
+    "course_lib/live/": ("torch", "matplotlib.pyplot", *(f"course_lib.{name}" for name in KNOWS_DISTILLATION)),
+    "course_lib/figures/": ("course_lib.loops", "matplotlib.pyplot"),
+    "": ("exercises", "tests"),
+}
 
 
 def floors_with_reasons():
@@ -40,31 +45,51 @@ def test_the_package_asks_for_the_same_floors():
     assert only_local == {"jupyterlab", "isal", "-e ."}
 
 
-def imports(module: Path, top_level_only=False):
-    tree = ast.parse(module.read_text(encoding="utf8"))
+def imports(source: str, top_level_only=False):
+    tree = ast.parse(source)
     for node in tree.body if top_level_only else ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)  # which may be a module itself
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.stem)
+def wrong_imports(module: str, source: str) -> list[str]:
+    forbidden = [bad for place, names in FORBIDDEN.items() if module.startswith(place) for bad in names]
+    return [name for name in imports(source) if any(f"{name}.".startswith(f"{bad}.") for bad in forbidden)]
+
+
+@pytest.mark.parametrize("module", MODULES)
 def test_imports_point_one_way(module):
-    found = set(imports(module))
-    assert not any(name.split(".")[0] in ("exercises", "tests") for name in found)
-    forbidden = {
-        "losses": ("course_lib", "numpy", "torchvision", "matplotlib", "ipywidgets"),
-        "schedules": ("course_lib", "torch", "numpy"),
-        **dict.fromkeys(LIVE, ("torch", "matplotlib.pyplot", *(f"course_lib.{name}" for name in KNOWS_DISTILLATION))),
-        **dict.fromkeys(FIGURES, ("course_lib.loops", "matplotlib.pyplot")),
-    }.get(module.stem, ())
-    assert not [name for name in found if any(name == bad or name.startswith(bad + ".") for bad in forbidden)]
+    assert not wrong_imports(module, (ROOT / module).read_text(encoding="utf8"))
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("course_lib/schedules.py", "import torch"),
+        ("course_lib/losses.py", "from course_lib import schedules"),
+        ("course_lib/live/__init__.py", "from torch import nn"),
+        ("course_lib/live/figure.py", "from course_lib import loops"),
+        ("course_lib/figures/schedules.py", "def draw():\n    from matplotlib import pyplot"),
+        ("course_lib/figures/__init__.py", "from course_lib.loops import fit"),
+        ("course_lib/metrics.py", "from tests import hygiene"),
+    ],
+)
+def test_a_wrong_import_is_found(module, source):
+    assert module in MODULES
+    assert len(wrong_imports(module, source)) == 1
+
+
+def test_what_each_module_may_import_is_its_own():
+    assert not wrong_imports("course_lib/figures/schedules.py", "import torch\nfrom course_lib.losses import soft_targets")
+    assert not wrong_imports("course_lib/live/figure.py", "from matplotlib.figure import Figure")
+
+
+@pytest.mark.parametrize("module", MODULES)
 def test_torchvision_is_imported_where_it_is_used(module):
-    assert not [name for name in imports(module, top_level_only=True) if name.startswith("torchvision")]
+    found = imports((ROOT / module).read_text(encoding="utf8"), top_level_only=True)
+    assert not [name for name in found if name.startswith("torchvision")]
 
 
 def test_ci_runs_the_readmes_own_commands():

@@ -180,7 +180,49 @@ def whose_inputs_are_watched():
     return model
 
 
-@pytest.mark.parametrize("start", [of_other_code, that_is_watched, whose_inputs_are_watched], ids=lambda start: start.__name__)
+def whose_gradients_are_watched():
+    model = new_point_student()
+    model[-1].register_full_backward_hook(lambda *_: None)
+    return model
+
+
+def whose_gradients_are_watched_first():
+    model = new_point_student()
+    model[-1].register_full_backward_pre_hook(lambda *_: None)
+    return model
+
+
+def with_a_watched_parameter():
+    model = new_point_student()
+    model[0].weight.register_hook(lambda gradient: None)
+    return model
+
+
+def with_a_parameter_watched_afterwards():
+    model = new_point_student()
+    model[0].weight.register_post_accumulate_grad_hook(lambda parameter: None)
+    return model
+
+
+def that_answers_otherwise():
+    model = new_point_student()
+    model[-1].forward = lambda x, answer=model[-1].forward: 2 * answer(x)
+    return model
+
+
+NOT_AS_IT_CAME = [
+    of_other_code,
+    that_is_watched,
+    whose_inputs_are_watched,
+    whose_gradients_are_watched,
+    whose_gradients_are_watched_first,
+    with_a_watched_parameter,
+    with_a_parameter_watched_afterwards,
+    that_answers_otherwise,
+]
+
+
+@pytest.mark.parametrize("start", NOT_AS_IT_CAME, ids=lambda start: start.__name__)
 def test_a_model_is_trained_each_time(recall, start):
     fit, trained = recall
     for _ in range(2):

@@ -4,7 +4,8 @@ The tests run every notebook four times: against its saved outputs, in a browser
 train the same students, ask the same teacher and write the same ONNX files. What does so is a function of its arguments
 (test_loops.py: two runs of `fit` are the same to the last bit, and touch no global state), so its result is kept under a
 digest of the arguments, the code of the course, the version of torch and the number of threads. What differs in a single bit
-is computed. Against the saved outputs all is, in any case.
+is computed, and so is what a hook watches or another `forward` answers; a method that a notebook replaces on a class is not
+seen. Where notebooks/ is run without tests/, as the README's commands do, nothing is recalled against the saved outputs.
 
 pytest calls `in_kernels_of`; IPython runs this file at the start of a kernel that has IPYTHONDIR from there.
 """
@@ -99,6 +100,8 @@ def _feed(digest, thing) -> None:
     kind, home = type(thing).__qualname__, type(thing).__module__
     digest.update(kind.encode() + b"\0")
     if isinstance(thing, torch.Tensor):
+        if thing._backward_hooks or thing._post_accumulate_grad_hooks:
+            raise TypeError("its gradient is watched")
         _feed(digest, (str(thing.dtype), str(thing.device), tuple(thing.shape), thing.stride(), thing.requires_grad))
         digest.update(thing.detach().cpu().contiguous().numpy())
     elif isinstance(thing, torch.nn.Module):
@@ -123,7 +126,8 @@ def _feed_module(digest, module) -> None:
     for part in module.modules():
         known = type(part).__module__.startswith(("torch.nn.", "course_lib.models", "course_lib.data"))
         pruned = all(type(hook).__module__ == "torch.nn.utils.prune" for hook in part._forward_pre_hooks.values())
-        if part._forward_hooks or not known or not pruned:
+        watched = part._forward_hooks or part._backward_hooks or part._backward_pre_hooks
+        if watched or "forward" in vars(part) or not known or not pruned:
             raise TypeError("it is watched, or of code that is not the course's")
     _feed(digest, (repr(module), module.training))
     for name, tensor in [*module.named_parameters(), *module.named_buffers()]:

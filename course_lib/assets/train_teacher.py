@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorDataset
 
-from course_lib.data import PIXEL_MEAN, PIXEL_STD, fashion_mnist
+from course_lib.data import PIXEL_MEAN, PIXEL_STD, FashionMNIST, fashion_mnist
 from course_lib.loops import HardLabels, evaluate, fit, own_randomness
 from course_lib.models import Teacher
 from course_lib.schedules import cosine
@@ -42,9 +42,8 @@ def batches(train: TensorDataset) -> DataLoader:
     return DataLoader(train, sampler=sampler, batch_size=None, collate_fn=augment)
 
 
-def train(full: Path | None, device: str, log) -> Teacher:
+def train(data: FashionMNIST, device: str, log) -> Teacher:
     """The trained teacher; a line an epoch goes to `log`."""
-    data = fashion_mnist("full", folder=full)
     with own_randomness(SEED):
         teacher = Teacher().to(device, memory_format=torch.channels_last)
     started = time.perf_counter()
@@ -71,6 +70,7 @@ if __name__ == "__main__":
     parser.add_argument("--full", type=Path, help="where the official files are, if not installed")
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
+    data = fashion_mnist("full", folder=options.full)  # first, since where it fails no empty file may stay behind
     with open(options.out, "xb") as out, open(options.log, "x", encoding="utf8") as log:
-        teacher = train(options.full, options.device, log)
+        teacher = train(data, options.device, log)
         np.savez(out, **{name: value.cpu().contiguous().numpy() for name, value in teacher.state_dict().items()})

@@ -4,7 +4,7 @@ import inspect
 import math
 from collections.abc import Callable
 from functools import partial
-from numbers import Real
+from numbers import Integral, Real
 
 import ipywidgets as widgets
 
@@ -34,8 +34,8 @@ def make_control(name: str, spec, start) -> widgets.Widget:
 def _slider(name: str, spec: tuple) -> widgets.Widget:
     if len(spec) not in (2, 3) or not all(isinstance(x, Real) and not isinstance(x, bool) and math.isfinite(x) for x in spec):
         raise TypeError(f"control {name} must be (min, max) or (min, max, step), finite numbers; got {spec!r}")
-    low, high, *rest = spec
-    whole = all(isinstance(number, int) for number in spec)
+    whole = all(isinstance(number, Integral) for number in spec)
+    low, high, *rest = map(int, spec) if whole else spec  # int: numpy's integers run over
     step = rest[0] if rest else 1 if whole else (high - low) / 100
     if not low < high or not step > 0:
         raise ValueError(f"control {name} must have min < max and step > 0; got {spec!r}")
@@ -85,8 +85,11 @@ def with_label(name: str, control: widgets.Widget) -> widgets.Widget:
 
 
 def _as_read(slider: widgets.Widget):
-    """A slider's value, rounded as its readout would be."""
-    return type(slider.value)(format(slider.value, slider.readout_format))
+    """A slider's value, rounded as its readout would be; as it is where that is no plain number, such as 50% or 1,000."""
+    try:
+        return slider.value if isinstance(slider.value, int) else float(format(slider.value, slider.readout_format))
+    except ValueError:  # Python knows not every format of the page's either
+        return slider.value
 
 
 def _hint(widget: widgets.Widget, text: str) -> None:
