@@ -27,7 +27,9 @@ HERE = Path(__file__).parent
 def execute(path: Path) -> None:
     """Run one notebook in a kernel of this Python and save it in place."""
     notebook = nbformat.read(path, as_version=4)
-    client = NotebookClient(notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": path.parent}})
+    client = NotebookClient(
+        notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": path.parent}}, coalesce_streams=True
+    )
     client.execute(env={**os.environ, "OMP_NUM_THREADS": "1"})  # the last digits depend on the number of torch's threads
     strip_widgets(notebook)
     shrink_pictures(notebook)

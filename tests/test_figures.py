@@ -29,7 +29,7 @@ def pictures():
         {"labels": [84.0, 85, 86], "distilled": [87.0, 88, 89]},
         "accuracy (%)",
         {"labels": "labels", "distilled": "distilled"},
-        paired=True,
+        paired=2,
     )
 
 
@@ -91,7 +91,7 @@ def test_the_live_opinion_shows_the_picture_that_was_chosen():
         np.testing.assert_allclose(image.get_array(), PIXELS[picture])
         assert [bar.get_width() for bar in bars] == pytest.approx(P[picture].tolist())
         assert figure.axes[1].get_xscale() == scale
-        ticks = {"linear": np.arange(6) / 5, "log": 10.0 ** np.arange(-6, 1)}[scale]
+        ticks = {"linear": np.arange(6) / 5, "log": 10.0 ** np.arange(-12, 1, 2)}[scale]
         np.testing.assert_allclose(figure.axes[1].get_xticks(), ticks)
         said = {number.get_position()[0]: number.get_text() for number in figure.axes[1].texts if number.get_text()}
         assert said == {p: f" {style.percent(p)}" for p in P[picture].topk(2).values.tolist()}

@@ -136,14 +136,20 @@ def test_a_budget_of_milliseconds_is_written_out():
     assert update(1778.28, "a").startswith("a, budget 1,778 µs an image: ship the teacher")
 
 
-def test_names_that_would_meet_are_moved_apart_and_others_stay():
-    assert production._spread([10.0, 100.0, 30.0], 1.5) == pytest.approx([10, 100, 30])
-    moved = production._spread([100.0, 101.0, 100.0], 1.2)
-    order = sorted(moved)
-    assert order[1] / order[0] == pytest.approx(1.2)
-    assert order[2] / order[1] == pytest.approx(1.2)
-    assert max(moved) == moved[1]
-    assert math.prod(moved) == pytest.approx(100 * 101 * 100)
+@pytest.mark.parametrize("how", list(TIMES))
+def test_a_width_stands_beside_the_point_of_its_distilled_student_outside_of_the_ring(how):
+    figure, update = frontier()
+    update(100.0, how)
+    figure.draw_without_rendering()
+    lower = figure.axes[1]
+    ring = lower.lines[-1].get_markersize() / 2 * figure.dpi / 72
+    for width, accuracy in ((2, 79.5), (8, 83.5)):
+        (tag,) = (text for text in lower.texts if text.get_text() == str(width))
+        x, y = lower.transData.transform((TIMES[how][width], accuracy))
+        box = tag.get_window_extent()
+        assert box.y0 < y < box.y1
+        assert box.x1 < x - ring if width == 2 else box.x0 > x + ring
+        assert min(abs(x - box.x0), abs(x - box.x1)) < 1.6 * ring
 
 
 # ---- the static picture ----

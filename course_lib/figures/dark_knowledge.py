@@ -55,8 +55,8 @@ def opinion_live(pixels, probabilities, classes: Sequence[str], labels) -> tuple
     right.set(yticks=range(len(classes)), yticklabels=classes, ylim=(len(classes) - 0.5, -0.5), autoscalex_on=False)
     right.spines["left"].set_visible(False)
     right.tick_params(left=False, labelsize=11)  # named, since update() draws new ticks outside of the style
-    limits = {"linear": (0, 1.18), "log": (1e-6, 12)}
-    ticks = {"linear": [0, 0.2, 0.4, 0.6, 0.8, 1], "log": [10.0**k for k in range(-6, 1)]}
+    limits = {"linear": (0, 1.18), "log": (1e-12, 300)}
+    ticks = {"linear": [0, 0.2, 0.4, 0.6, 0.8, 1], "log": [10.0**k for k in range(-12, 1, 2)]}
 
     def update(picture: int = 0, scale: str = "linear") -> str:
         row, name = [float(p) for p in probabilities[picture]], classes[int(labels[picture])]
@@ -83,13 +83,14 @@ def histograms(values: dict[str, Sequence[float]], xlabel: str, limit: float, li
     rows, lines = figure.subplots(len(values), 1, sharex=True, squeeze=False)[:, 0], []
     for axes, (name, row) in zip(rows, values.items(), strict=True):
         mean = sum(row) / len(row)
-        axes.hist(row, bins=50, range=(0, limit), color=COLOURS["teacher"])
+        counts, _, _ = axes.hist(row, bins=50, range=(0, limit), color=COLOURS["teacher"])
+        axes.set_ylim(top=1.3 * max(counts))  # room for the words
         axes.axvline(mean, color=COLOURS["highlight"], linestyle="--")
         axes.text(mean, axes.get_ylim()[1], f" mean {mean:.2f}", va="top", color=COLOURS["highlight"], bbox=BEHIND)
         axes.set_title(name)
         axes.set_ylabel("images")
+        axes.axvline(limit, color=COLOURS["truth"], linewidth=1)
         lines.append(f"{name}: mean {mean:.2f}")
-    rows[-1].axvline(limit, color=COLOURS["truth"], linewidth=1)
     rows[-1].set(xlabel=f"{xlabel} (at most {limit:.2f}: {limit_name})", xlim=(0, limit * 1.01))
     return Picture(figure, f"{xlabel}, at most {limit:.2f}. " + "; ".join(lines))
 
@@ -102,6 +103,7 @@ def likeness(matrix, classes: Sequence[str]) -> Picture:
     axes = figure.subplots()
     off = [[float("nan") if i == j else float(matrix[i][j]) for j in range(n)] for i in range(n)]
     shown = axes.imshow(off, cmap=SHADES, vmin=0)
+    axes.set_facecolor("#D9D9D9")  # shows on the diagonal: not 0 %, but left out
     top = max(value for row in off for value in row if value == value)
     for i in range(n):
         for j in range(n):
@@ -146,7 +148,7 @@ def bias_live(logits, labels, missing: int, name: str, biases: Sequence[float]) 
         xlabel=f"added to the logit of {name}",
         ylabel="test images (%)",
         ylim=(max(0, 10 * int(min(map(min, curves)) / 10) - 20), 104),
-        xlim=(min(biases), max(biases) * 1.12),
+        xlim=(min(biases) - 0.03 * max(biases), max(biases) * 1.12),
     )
     axes.grid(axis="y")
     axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1), ncols=2)  # above: over a line that moves, it would be drawn again
@@ -159,7 +161,7 @@ def bias_live(logits, labels, missing: int, name: str, biases: Sequence[float]) 
         ):
             point.set_data([bias], [value])
             number.set_text(f"  {value:.1f}")
-            number.set_position((bias, value + (-7 if below else 1.5)))
+            number.set_position((bias, value + (-4.3 if below else 1.5)))
         return f"bias {bias:+.2f}: {values[0]:.1f} % of the {name}s, {values[1]:.1f} % of the others are named right"
 
     return figure, update

@@ -9,19 +9,21 @@ from course_lib.metrics import mean_interval
 
 
 @styled
-def runs(groups: dict[str, Sequence[float]], ylabel: str, colours: dict[str, str], paired: bool = False) -> Picture:
-    """Every run as a point, with the mean and its 95 % interval beside it; pairs (same seed) are joined by a line.
+def runs(groups: dict[str, Sequence[float]], ylabel: str, colours: dict[str, str], paired: int = 1) -> Picture:
+    """Every run as a point, with the mean and its 95 % interval beside it.
 
-    groups: name -> values in percent; colours: name -> a key of COLOURS.
+    groups: name -> values in percent, one a seed; colours: name -> a key of COLOURS; paired: in how many neighbouring
+    groups a line joins the runs of a seed (2: in the first and second group, in the third and fourth, and so on).
     """
     figure = Figure(figsize=(min(9, 1.9 * len(groups) + 2.6), 3.8), layout="constrained")
-    axes, lines = figure.subplots(), []
-    if paired:
-        for values in zip(*groups.values(), strict=True):
-            axes.plot(range(len(groups)), values, color="#C8C8C8", linewidth=1, zorder=1)
+    axes, rows, lines = figure.subplots(), list(groups.values()), []
+    for start in range(0, len(groups), paired):
+        for dx, values in zip(apart(len(rows[start])), zip(*rows[start : start + paired], strict=True), strict=True):
+            axes.plot([start + i + dx for i in range(len(values))], values, color="#C8C8C8", linewidth=1, zorder=1)
     for i, (name, values) in enumerate(groups.items()):
         interval, key = mean_interval(values), colours[name]
-        axes.scatter([i] * len(values), values, color=COLOURS[key], marker=MARKERS[key], s=34, alpha=0.75, zorder=2)
+        places = [i + dx for dx in apart(len(values))]
+        axes.scatter(places, values, color=COLOURS[key], marker=MARKERS[key], s=34, alpha=0.75, zorder=2)
         axes.errorbar(
             i + 0.18,
             interval.mean,
@@ -38,3 +40,8 @@ def runs(groups: dict[str, Sequence[float]], ylabel: str, colours: dict[str, str
     axes.set(xlim=(-0.4, len(groups) - 0.15), ylabel=ylabel)
     axes.grid(axis="y")
     return Picture(figure, f"{ylabel}, mean and 95 % interval. " + "; ".join(lines))
+
+
+def apart(n: int, width: float = 0.14) -> list[float]:
+    """Where the runs of n seeds stand beside the middle of their group, so that equal values do not cover each other."""
+    return [width * ((k + 0.5) / n - 0.5) for k in range(n)]

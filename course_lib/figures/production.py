@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
+from matplotlib.transforms import offset_copy
 from torch import Tensor
 
 from course_lib.figures.style import BEHIND, COLOURS, MARKERS, Picture, log_axis, styled
@@ -61,7 +62,7 @@ def reliability_live(
     right.set(xlabel="temperature $T$", ylim=(0, HEADROOM * top), xlim=(min(temperatures) / 1.08, max(temperatures) * 1.08))
     right.set_title("expected calibration error (%)", fontsize=12)
     right.grid(axis="y")
-    right.legend(loc="upper center")
+    right.legend(loc="upper center", frameon=True, framealpha=1, edgecolor="none")  # over the lines of the grid
 
     def update(model: str = names[0], T: float = 1.0) -> str:
         found = reliability(soft_targets(models[model], T), labels, bins)
@@ -121,9 +122,17 @@ def frontier_live(
         )[0]  # fmt: skip
         # One line with gaps, not one each: a frame takes less time.
         ends = [end for w in widths for end in (by[w].low, by[w].high, math.nan)]
-        whiskers[kind] = lower.plot([1] * len(ends), ends, color=colour, linewidth=1.5)[0]
-    heights = [max(by[width].high for by in means.values()) + 0.1 for width in widths]
-    tags = [lower.text(1, y, str(w), ha="center", va="bottom", clip_on=True) for w, y in zip(widths, heights, strict=True)]
+        # Both kinds take the same time, so their whiskers lie on each other: the one behind is broad and pale.
+        width, alpha = (1.5, 1) if kind == "distilled" else (6, 0.4)
+        whiskers[kind] = lower.plot([1] * len(ends), ends, color=colour, linewidth=width, alpha=alpha, zorder=1.9)[0]
+    # Widths left of their points, outside of the ring; that of the widest right of it, since it may be no better than the next.
+    tags = [
+        lower.text(
+            1, means["distilled"][width].mean, str(width), ha="right" if side < 0 else "left", va="center", clip_on=True,
+            transform=offset_copy(lower.transData, figure, 13 * side, units="points"),
+        )
+        for width, side in zip(widths, [-1] * (len(widths) - 1) + [1], strict=True)
+    ]  # fmt: skip
     master = upper.plot([1], [teacher], MARKERS["teacher"], color=COLOURS["teacher"], markersize=10, linestyle="none")[0]
     rings = [
         axes.plot([1], [1], "o", markersize=21, markerfacecolor="none", markeredgecolor=COLOURS["highlight"])[0]
@@ -140,9 +149,9 @@ def frontier_live(
         for kind, curve in curves.items():
             curve.set_xdata([now[width] for width in widths])
             whiskers[kind].set_xdata([now[width] for width in widths for _ in range(3)])
-        for tag, place in zip(tags, _spread([now[width] for width in widths], (high / low) ** 0.02), strict=True):
-            if tag.get_position()[0] != place:  # else it need not be drawn again
-                tag.set_x(place)
+        for tag, width in zip(tags, widths, strict=True):
+            if tag.get_position()[0] != now[width]:  # else it need not be drawn again
+                tag.set_x(now[width])
         master.set_xdata([now["teacher"]])
         for edge in edges:
             edge.set_xdata([budget, budget])
@@ -192,17 +201,6 @@ def sizes(variants: Mapping[str, tuple[float, Sequence[float], str, str]], xlabe
 
 def _short(value: float) -> str:
     return f"{value:.3g}" if value < 999.5 else f"{value:,.0f}"
-
-
-def _spread(places: Sequence[float], factor: float) -> list[float]:
-    """The places on a logarithmic axis, moved as far as it takes to have neighbours `factor` apart."""
-    order = sorted(range(len(places)), key=lambda i: places[i])
-    logs = [math.log(places[i]) for i in order]
-    moved = [logs[0]]
-    for log in logs[1:]:
-        moved.append(max(log, moved[-1] + math.log(factor)))
-    shift = (sum(moved) - sum(logs)) / len(logs)
-    return [math.exp(moved[order.index(i)] - shift) for i in range(len(places))]
 
 
 def _round_ticks(axis: Axis, low: float, high: float) -> None:

@@ -7,6 +7,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from course_lib.figures.experiments import apart
 from course_lib.figures.style import COLOURS, MARKERS, Picture, percent, styled
 from course_lib.figures.temperature import log2_axis
 from course_lib.losses import soft_targets
@@ -114,6 +115,7 @@ def weights_live(students: dict[str, tuple[Tensor, Tensor]], kinds: dict[str, Ca
         name: right.plot(PROGRESS, [make(step) for step in PROGRESS], line, color=COLOURS["truth"], linewidth=1.4)[0]
         for (name, make), line in zip(kinds.items(), LINES, strict=False)
     }
+    right.legend(paths.values(), paths, loc="upper right", fontsize=10)
     (point,) = right.plot([0], [1], "o", color=COLOURS["highlight"], markersize=11, markeredgecolor="white")
     log2_axis(right.yaxis, 1, 8)
     right.set(xlim=(-0.03, 1.03), ylim=(0.9, 8.8), xlabel="progress", ylabel="$T$", xticks=[0, 0.5, 1])
@@ -140,7 +142,7 @@ def candidates(results: dict[str, dict[str, Sequence[float]]], references: dict[
     """A panel for each data set: every run as its difference from the run of the same seed under its reference.
 
     results: data set -> candidate -> values, one a seed, in the same order; references: data set -> the candidate at zero;
-    ylabels: data set -> what is drawn.
+    ylabels: data set -> what is drawn, and where it is better.
     """
     figure = Figure(figsize=(8.8, 4.0), layout="constrained")
     panels, texts = figure.subplots(1, len(results), squeeze=False)[0], []
@@ -151,7 +153,7 @@ def candidates(results: dict[str, dict[str, Sequence[float]]], references: dict[
         for i, name in enumerate(others):
             differences = [a - b for a, b in zip(by_name[name], by_name[reference], strict=True)]
             interval = mean_interval(differences)
-            axes.plot([i - 0.12] * len(differences), differences, "o", color="#B0B0B0", markersize=4)
+            axes.plot([i - 0.14 + dx for dx in apart(len(differences))], differences, "o", color="#B0B0B0", markersize=4)
             axes.errorbar(
                 i + 0.12, interval.mean, interval.half_width, fmt=MARKERS["distilled"], color=COLOURS["distilled"],
                 markersize=9, capsize=5, markeredgecolor="black", markeredgewidth=0.6, ecolor=COLOURS["teacher"],
@@ -161,5 +163,7 @@ def candidates(results: dict[str, dict[str, Sequence[float]]], references: dict[
         axes.set(xlim=(-0.5, len(others) - 0.5), ylabel=ylabels[data])
         axes.set_title(f"{data}, against {reference}")
         axes.grid(axis="y")
-        texts.append(f"{data}, {ylabels[data]}, against {reference}, mean and 95 % interval: " + ", ".join(lines))
+        texts.append(
+            f"{data}, {' '.join(ylabels[data].split())}, against {reference}, mean and 95 % interval: " + ", ".join(lines)
+        )
     return Picture(figure, ". ".join(texts))
