@@ -3,11 +3,14 @@
     python exercises/release.py            writes exercises/NN_name.ipynb for every exercises/solutions/NN_name.ipynb
     python exercises/release.py --check    writes nothing; fails if a starter is not what would be written
 
-The same solution always gives the same bytes. A starter that holds somebody's answers is not overwritten.
+The same solution always gives the same bytes. A starter that holds somebody's answers is not overwritten: one is only if
+its cells are those that would be written, or those that were written, by the digest in its metadata.
 """
 
 import argparse
 import ast
+import hashlib
+import json
 import re
 import sys
 from pathlib import Path
@@ -21,6 +24,9 @@ SOLUTIONS = STARTERS / "solutions"
 # The lines around an answer, in solutions and starters alike: by these, tools find what a learner wrote.
 ANSWER = re.compile(r"^# === answer: (\w+) ===[ \t]*$", re.MULTILINE)
 END = re.compile(r"^# === end of answer ===[ \t]*$", re.MULTILINE)
+
+# Which repository an address names is nobody's answer: notebooks/address.py changes it in starters and solutions alike.
+REPOSITORY = re.compile(r"\bgithub(\.com)?/[\w.-]+/[\w.-]+")
 
 # Jupyter goes on after a cell with this tag has failed, so that one run from top to bottom shows all that is to do.
 GOES_ON = "raises-exception"
@@ -44,6 +50,7 @@ def starter_of(solution: NotebookNode) -> NotebookNode:
         "language_info": {"name": "python"},
     }
     starter = nbformat.from_dict({"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5})
+    starter.metadata["course_lib"] = {"written": digest(starter)}
     nbformat.validate(starter)
     return starter
 
@@ -68,13 +75,19 @@ def _stub(answer: str, name: str) -> str:
     return "\n".join([*head, f'    raise NotImplementedError("{name} is not answered yet")', ""])
 
 
-def is_unanswered(notebook: NotebookNode) -> bool:
-    """Whether every answer in a notebook is still its stub."""
-    for cell in _code(notebook):
-        for mark in ANSWER.finditer(cell.source):
-            if f'raise NotImplementedError("{mark[1]} is not answered yet")' not in cell.source:
-                return False
-    return True
+def digest(notebook: NotebookNode) -> str:
+    """A fingerprint of what is written in the cells. Outputs and metadata do not count: to run a notebook changes them."""
+    written = [[cell.cell_type, REPOSITORY.sub("", cell.source)] for cell in notebook.cells]
+    return hashlib.sha256(json.dumps(written).encode("utf8")).hexdigest()
+
+
+def is_ours(path: Path, starter: NotebookNode) -> bool:
+    """Whether nobody wrote into the file: its cells are those of `starter`, or those of the starter it once was."""
+    try:
+        present = nbformat.read(path, as_version=4)
+    except Exception:  # which reading fails with in many ways; then it is no notebook, and none of ours
+        return False
+    return digest(present) in (digest(starter), present.metadata.get("course_lib", {}).get("written"))
 
 
 def _names(source: str) -> set[str]:
@@ -99,17 +112,16 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     failed = False
     for path in sorted(SOLUTIONS.glob("*.ipynb")):
-        text = text_of(starter_of(nbformat.read(path, as_version=4)))
-        target = options.folder / path.name
-        current = target.read_text(encoding="utf8") if target.exists() else None
-        if current == text:
+        starter = starter_of(nbformat.read(path, as_version=4))
+        text, target = text_of(starter), options.folder / path.name
+        if target.exists() and target.read_bytes() == text.encode("utf8"):
             continue
         if options.check:
             failed = True
             print(f"{target.name} is not what its solution gives; run python exercises/release.py", file=sys.stderr)
-        elif current is not None and not is_unanswered(nbformat.reads(current, as_version=4)):
+        elif target.exists() and not is_ours(target, starter):
             failed = True
-            print(f"{target.name} holds answers and was left as it is. Move it away to get a new starter.", file=sys.stderr)
+            print(f"{target.name} was changed and is left as it is. Move it away to get a new starter.", file=sys.stderr)
         else:
             target.write_text(text, encoding="utf8", newline="\n")
             print(f"{target.name} written")

@@ -10,7 +10,6 @@ from pathlib import Path
 from exercises.grading import notebooks
 
 SOLUTIONS = Path(__file__).parents[1] / "exercises" / "solutions"
-TARGET = "soft_term"  # the answer of exercise 4 that is replaced; two parts of three stand on other answers
 SIGNATURE = "def soft_term(student_logits, teacher_logits, T):\n"
 RIGHT = (
     "    log_q, p = F.log_softmax(student_logits / T, -1), F.softmax(teacher_logits / T, -1)\n"

@@ -13,6 +13,7 @@ from headless import execute
 
 from course_lib import checks
 from exercises import release
+from notebooks import address
 
 STARTERS = sorted(release.STARTERS.glob("*.ipynb"))
 SOLUTIONS = sorted(release.SOLUTIONS.glob("*.ipynb"))
@@ -54,8 +55,10 @@ def test_the_starter_is_the_one_that_the_solution_gives_byte_for_byte(path):
 @by_starter
 def test_a_starter_asks_for_every_answer_of_its_exercise(path):
     notebook, exercise = read(path), EXERCISE[path.stem]
-    assert set(answers_of(notebook)) == set(exercise.answers)
-    assert release.is_unanswered(notebook)
+    answers = answers_of(notebook)
+    assert set(answers) == set(exercise.answers)
+    for name, text in answers.items():
+        assert text.endswith(f'    raise NotImplementedError("{name} is not answered yet")\n')
     assert all(not cell.outputs and cell.execution_count is None for cell in code_cells(notebook))
     first = notebook.cells[0].source
     assert f"{exercise.minutes} minutes" in first
@@ -119,18 +122,73 @@ def test_check_tells_what_is_out_of_date(tmp_path, capsys):
     assert "01_soft_targets.ipynb is not what its solution gives" in capsys.readouterr().err
 
 
-def test_a_starter_with_answers_is_not_overwritten(tmp_path, capsys):
+def replaced(pattern, text):
+    def write(notebook):
+        for cell in code_cells(notebook):
+            cell.source = re.sub(pattern, text, cell.source, flags=re.MULTILINE)
+
+    return write
+
+
+ANSWERED = {
+    "an answer": replaced(r"^    raise NotImplementedError\(.*\)$", "    return 1"),
+    "an answer over its stub": replaced(r"^    raise NotImplementedError", "    return 1\n    # raise NotImplementedError"),
+    "an answer without its mark": replaced(r"^# === answer: \w+ ===\n", "x = 1\n"),
+    "a cell more": lambda notebook: notebook.cells.append(nbformat.v4.new_code_cell("x = 1")),
+    "words in an empty text": lambda notebook: notebook.cells.append(nbformat.v4.new_markdown_cell("Because.")),
+    "no digest": lambda notebook: (notebook.metadata.pop("course_lib"), notebook.cells.pop()),
+}
+
+
+@pytest.fixture
+def released(tmp_path):
+    """One of the starters, in a folder where all of them were written."""
     assert release.main(["--folder", str(tmp_path)]) == 0
     path = tmp_path / STARTERS[0].name
     assert path.read_bytes() == STARTERS[0].read_bytes()
-    notebook = read(path)
-    for cell in code_cells(notebook):
-        cell.source = re.sub(r"    raise NotImplementedError\(.*\)", "    return 1", cell.source)
-    nbformat.write(notebook, path)
+    return path
+
+
+def assert_kept(path, capsys):
     before = path.read_bytes()
-    assert release.main(["--folder", str(tmp_path)]) == 1
+    assert release.main(["--folder", str(path.parent)]) == 1
     assert path.read_bytes() == before
-    assert "holds answers" in capsys.readouterr().err
+    assert f"{path.name} was changed and is left as it is" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("write", ANSWERED.values(), ids=ANSWERED)
+def test_a_starter_with_answers_is_not_overwritten(released, capsys, write):
+    notebook = read(released)
+    write(notebook)
+    nbformat.write(notebook, released)
+    assert_kept(released, capsys)
+
+
+@pytest.mark.parametrize("text", ["<<<<<<< HEAD", "[]", "{}", "\x80"])
+def test_what_is_no_notebook_is_not_overwritten(released, capsys, text):
+    released.write_bytes(text.encode("latin1"))
+    assert_kept(released, capsys)
+
+
+@pytest.mark.parametrize("earlier", [True, False], ids=["of an earlier solution", "without a digest"])
+def test_a_starter_in_which_nobody_wrote_is_brought_up_to_date(released, earlier):
+    notebook = read(released)
+    if earlier:
+        notebook.cells[0].source += " In other words, before."
+        notebook.metadata.course_lib.written = release.digest(notebook)
+    else:
+        del notebook.metadata["course_lib"]
+    code_cells(notebook)[0].update(execution_count=1, outputs=[nbformat.v4.new_output("stream", text="it was run")])
+    nbformat.write(notebook, released)
+    assert release.main(["--folder", str(released.parent)]) == 0
+    assert released.read_bytes() == STARTERS[0].read_bytes()
+
+
+def test_a_fork_that_writes_its_address_into_all_notebooks_leaves_starters_as_they_were(released):
+    text = address.MENTIONS.sub("some-body/a.fork", released.read_text(encoding="utf8"))
+    assert text.count("some-body/a.fork") == 2
+    notebook = nbformat.reads(text, as_version=4)
+    assert release.digest(notebook) == notebook.metadata.course_lib.written
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import random
 
 import hostile
+import numpy as np
 import pytest
 from grading_runs import Spy, grade, only_linux, rows_of, whole_notebook, with_answer, wrong_texts
 
@@ -66,6 +67,7 @@ def test_two_hundred_submissions_of_all_exercises(tmp_path, monkeypatch):
     ("more", "says"),
     [
         (["--seed", "0"], "--seed must be at least 1"),
+        (["--seed", str(2**64)], "--seed must be at most 4294967294"),
         (["--jobs", "0"], "--jobs must be at least 1"),
         (["--timeout", "nan"], "--timeout must be"),
         (["--memory", "1"], "--memory must be at least 64"),
@@ -75,6 +77,13 @@ def test_a_wrong_option_is_named(tmp_path, capsys, more, says):
     with pytest.raises(SystemExit):
         command.main([str(tmp_path), "--out", str(tmp_path.parent / "out"), *more])
     assert says in capsys.readouterr().err
+
+
+def test_with_the_highest_seed_right_answers_are_right():
+    seed = command._HIGHEST_SEED
+    np.random.RandomState(seed + 1)  # an answer may shuffle with it
+    for exercise in checks.EXERCISES:
+        assert exercise.judge(exercise.observe(exercise.right, seed), seed).passed
 
 
 def test_the_output_does_not_go_among_the_submissions(tmp_path, capsys):

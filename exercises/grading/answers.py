@@ -9,8 +9,9 @@ import builtins
 import re
 import symtable
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from itertools import chain, takewhile
 
 from IPython.core.inputtransformer2 import TransformerManager
 
@@ -34,6 +35,7 @@ class Statement:
     binds: frozenset[str]
     uses: frozenset[str]
     star: bool = False
+    stub: bool = False  # a function that nobody has written yet
 
 
 @dataclass
@@ -47,7 +49,9 @@ class Cell:
 
     @property
     def stub(self) -> bool:
-        return f"{self.answer} is not answered yet" in self.text
+        if self.error:
+            return f"{self.answer} is not answered yet" in self.text
+        return any([statement.stub for statement in self.statements if self.answer in statement.binds][-1:])
 
     def defines(self, name: str) -> bool:
         written = re.search(rf"^(async )?def {name}\b|^{name} *=", self.text, re.MULTILINE)
@@ -67,11 +71,11 @@ class Found:
 
 def find(code: Sequence[str], exercise) -> Found:
     """The answers to `exercise` in the code cells of a notebook."""
-    given = _starter(exercise.stem)
+    given = [piece for text in _given(exercise.stem) for piece in split(text)]
     cells = [*given, *(piece for text in code for piece in split(text))]
     number_given, found, chosen = len(given), Found(), {}
     for number, cell in enumerate(cells):
-        cell.statements = [_moved(statement, number) for statement in cell.statements]
+        cell.statements = [replace(statement, cell=number) for statement in cell.statements]
     for name in exercise.answers:
         places = _places(cells[number_given:], name)
         if places:
@@ -142,7 +146,8 @@ def _read(text: str, lines_before: int) -> tuple[tuple[Statement, ...], str | No
     try:
         plain = _without_magics(text)
         nodes = [node for node in ast.parse(plain).body if not isinstance(node, _NEVER)]
-        return tuple(_statement(node, plain, lines_before) for node in nodes), None
+        lines = plain.encode("utf8").split(b"\n")
+        return tuple(_statement(node, lines, lines_before) for node in nodes), None
     except _TOO_MUCH as problem:
         line = f" (line {lines_before + problem.lineno} of its cell)" if getattr(problem, "lineno", None) else ""
         what = getattr(problem, "msg", None) or str(problem) or type(problem).__name__
@@ -152,7 +157,8 @@ def _read(text: str, lines_before: int) -> tuple[tuple[Statement, ...], str | No
 def _without_magics(text: str) -> str:
     # These run the rest of the cell as Python; others, as %%bash, do not.
     text = re.sub(r"^(\s*)%%(time|timeit|capture|prun)\b[^\n]*", r"\1", text)
-    magics = re.findall(r"^\s*[%!?]|\?\s*$|= *[%!]", text, re.MULTILINE)
+    # [^\S\n], not \s: across lines, each of many empty ones would be the start of another search through the rest.
+    magics = re.findall(r"^[^\S\n]*[%!?]|\?[^\S\n]*$|= *[%!]", text, re.MULTILINE)
     if not 0 < len(magics) <= _MOST_MAGICS:
         return text
     empty = len(text) - len(text.lstrip("\n"))  # which IPython cuts off
@@ -162,17 +168,29 @@ def _without_magics(text: str) -> str:
         return text
 
 
-def _statement(node: ast.stmt, text: str, lines_before: int) -> Statement:
+def _statement(node: ast.stmt, lines: list[bytes], lines_before: int) -> Statement:
     first = min([node.lineno, *(decorator.lineno for decorator in getattr(node, "decorator_list", ()))])
-    lines = text.split("\n")[first - 1 : node.end_lineno]
+    taken = lines[first - 1 : node.end_lineno]
     if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.If, ast.Try, ast.With)):
-        # Several statements may share a line.
-        lines = (ast.get_source_segment(text, node) or "").split("\n")
-    source = "\n".join(lines)
+        # Several statements may share a line. ast.get_source_segment would go through the whole cell for each.
+        taken[-1] = taken[-1][: node.end_col_offset]
+        taken[0] = taken[0][node.col_offset :]
+    source = b"\n".join(taken).decode("utf8")
     table = symtable.symtable(source, "cell", "exec")
     binds = {s.get_name() for s in table.get_symbols() if s.is_assigned() or s.is_imported() or s.is_namespace()}
     star = isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names)
-    return Statement(0, lines_before + first, source, frozenset(binds), frozenset(_globals(table)), star)
+    return Statement(0, lines_before + first, source, frozenset(binds), frozenset(_globals(table)), star, _is_stub(node))
+
+
+def _is_stub(node: ast.stmt) -> bool:
+    """Whether a function still comes to the `raise` of its stub. One in a comment or after a return was only left behind."""
+    reached = takewhile(lambda statement: not isinstance(statement, ast.Return), getattr(node, "body", ()))
+    for inner in chain.from_iterable(map(ast.walk, reached)):
+        match inner:
+            case ast.Raise(exc=ast.Call(func=ast.Name(id="NotImplementedError"), args=[ast.Constant(value=said)])):
+                if said == f"{getattr(node, 'name', None)} is not answered yet":
+                    return True
+    return False
 
 
 def _globals(table: symtable.SymbolTable) -> set[str]:
@@ -181,19 +199,10 @@ def _globals(table: symtable.SymbolTable) -> set[str]:
     return names.union(*map(_globals, table.get_children()))
 
 
-def _moved(statement: Statement, cell: int) -> Statement:
-    return Statement(cell, statement.line, statement.text, statement.binds, statement.uses, statement.star)
-
-
 @lru_cache
 def _given(stem: str) -> tuple[str, ...]:
-    code = notebooks.read((STARTERS / f"{stem}.ipynb").read_bytes())
-    return tuple(text for text in code if not ANSWER.search(text))
-
-
-def _starter(stem: str) -> list[Cell]:
     """What a starter gives: its imports stay known, even if a learner has deleted the cell."""
-    return [piece for text in _given(stem) for piece in split(text)]
+    return tuple(text for text in notebooks.read((STARTERS / f"{stem}.ipynb").read_bytes()) if not ANSWER.search(text))
 
 
 def _places(cells: list[Cell], name: str) -> list[int]:
@@ -235,6 +244,6 @@ def _mentions(text: str, dotted: str) -> bool:
     package, _, module = dotted.rpartition(".")
     return bool(
         re.search(rf"\b{re.escape(dotted)}\b", text)
-        or re.search(rf"\bfrom\s+{re.escape(package)}\s+import\b[^\n]*\b{module}\b", text)
+        or re.search(rf"\b{module}\b", "\n".join(re.findall(rf"\bfrom\s+{re.escape(package)}\s+import\b([^\n]*)", text)))
         or (module == "checks" and re.search(r"\bchecks\.", text))
     )

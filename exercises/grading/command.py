@@ -8,6 +8,7 @@ from pathlib import Path
 from exercises.grading import gradebook, grading, kept, pages, running, sandbox, spread, submissions
 
 _SEED = 20_260
+_HIGHEST_SEED = 2**32 - 2  # exercise 7 hands answers this one and the next, and NumPy takes none from 2**32 on
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -78,6 +79,8 @@ def _parser() -> argparse.ArgumentParser:
 def _problem(options) -> str | None:
     if options.seed < 1:
         return f"--seed must be at least 1, got {options.seed}: with 0, learners know the inputs from their notebooks"
+    if options.seed > _HIGHEST_SEED:
+        return f"--seed must be at most {_HIGHEST_SEED}, got {options.seed}: more is no seed for NumPy"
     for name, least in (("jobs", 1), ("timeout", 0.5), ("memory", 64)):
         if not least <= getattr(options, name) < 10**7:
             return f"--{name} must be at least {least}, got {getattr(options, name)}"

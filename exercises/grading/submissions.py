@@ -5,6 +5,7 @@ Nothing is unpacked to disk and no link is followed.
 
 import hashlib
 import io
+import lzma
 import os
 import re
 import unicodedata
@@ -21,15 +22,19 @@ MAX_UNPACKED = 4_000_000_000  # bytes of a zip altogether
 MAX_INNER_ZIP = 500_000_000  # of a zip in a zip
 MAX_RATIO = 200  # a notebook shrinks to a tenth, a bomb to a thousandth
 _ZIP_DEPTH = 2
+_DIGITS = 20  # more than the ids of Canvas have; so filled up, texts are in the order of their numbers
 
-_CANVAS = re.compile(r"^(?P<student>[^_]+)(?:_LATE)?_(?P<id>\d+)_\d+_(?P<file>.+)$")
-_MOODLE = re.compile(r"^(?P<student>.+?)_(?P<id>\d+)_assignsubmission_[a-z]+_?(?P<file>.*)$")
+# These take time in proportion to the length of a name, which in a zip has up to 65,535 characters, line ends among them.
+_CANVAS = re.compile(r"^(?P<student>[^_]+)(?:_LATE)?_(?P<id>\d+)_\d+_(?P<file>.+)$", re.DOTALL)
+_MOODLE = re.compile(r"^(?P<student>.+?)_(?P<id>\d+)_assignsubmission_[a-z]+_?(?P<file>.*)$", re.DOTALL)
 _STEMS = "|".join(sorted({name for e in checks.EXERCISES for name in (e.stem, e.name)}, key=len, reverse=True))
-_BEFORE_STEM = re.compile(rf"^(?P<student>.+?)[\s_.-]+(?P<file>(?:{_STEMS})\b.*|(?:{_STEMS})_.*)$", re.IGNORECASE)
+_BEFORE_STEM = re.compile(rf"^(?P<student>.|.+?[^\s_.-])[\s_.-]+(?P<file>(?:{_STEMS})(?![^\W_]).*)$", re.IGNORECASE | re.DOTALL)
 _STEM_FIRST = re.compile(rf"^(?:{_STEMS})", re.IGNORECASE)
-_ATTEMPT = re.compile(r"(?:-(\d+)|\s*\((\d+)\))(?=\.ipynb$)")
+_ATTEMPT = re.compile(r"(?:-(\d+)|(?<!\s)\s*\((\d+)\))(?=\.ipynb$)")
+_ID = re.compile(r"(?<=_)\d+(?=_)")
 _LINK = "This is a link to another file. Links are not followed."
 _TOO_LARGE = f"The file is larger than {notebooks.MAX_BYTES // 1_000_000} MB."
+_DAMAGED = (zipfile.BadZipFile, RuntimeError, OSError, EOFError, ValueError, zipfile.zlib.error, lzma.LZMAError)
 _SKIPPED = {"__MACOSX", ".ipynb_checkpoints", "__pycache__", ".git"}
 
 
@@ -71,8 +76,8 @@ def collect(place: Path) -> list[Student]:
         raise NothingThereError(f"SUBMISSIONS must be a folder or a zip; there is no {place}")
     found = _below_what_is_common(list(files(place)))
     students: dict[tuple[str, str], Student] = {}
-    for file in sorted(found, key=lambda file: _order(file.path)):
-        name, identity, title = owner(file.path, place.stem)
+    for path, file in sorted(_below_classes(found), key=lambda pair: _order(pair[0])):
+        name, identity, title = owner(path, place.stem)
         student = students.setdefault((name, identity), Student(name, identity))
         _place(file, title, student)
     if not students:
@@ -88,21 +93,38 @@ def _below_what_is_common(found: list[File]) -> list[File]:
     if not common:
         return found
     inner = [PurePosixPath(file.path).relative_to(common).as_posix() for file in found]
-    students = {owner(path, "?")[:2] for path in inner} - {("?", "")}
+    students = {owner(path, "?")[0] for path in inner} - {"?"}
     if len(students) < 2:
         return found
     return [replace(file, path=path) for path, file in zip(inner, found, strict=True)]
 
 
+def _below_classes(found: list[File]) -> list[tuple[str, File]]:
+    """Each file and its path, which begins inside a zip or folder where Canvas named all files: that is no student's."""
+    groups, paths = {}, []
+    for file in found:
+        groups.setdefault(file.path.partition("/")[0], []).append(file)
+    for folder, group in groups.items():
+        inner = [file.path[len(folder) + 1 :] for file in group]
+        named = [_CANVAS.match(path) for path in inner]
+        # A student may hand in hw_4_1.ipynb and hw_5_1.ipynb; a class has several names and several numbers.
+        several = all(named) and all(len({match[which] for match in named}) > 1 for which in ("student", "id"))
+        paths += zip(inner if several else [file.path for file in group], group, strict=True)
+    return paths
+
+
 def owner(path: str, default: str) -> tuple[str, str, str]:
-    """(student, number in the LMS, name of the file) by the path of a file below the folder of submissions."""
-    *folders, name = PurePosixPath(path).parts
-    for part in (name, *reversed(folders)):
-        match = _MOODLE.match(part) or _CANVAS.match(part)
-        if match:
-            return _clean(match["student"]), match["id"], match["file"] if part is name and match["file"] else name
-    if folders:
-        return _clean(folders[0].removesuffix(".zip")), "", name
+    """(student, number in the LMS, name of the file) by the path of a file below the folder of submissions.
+
+    Canvas has no folders, so in a folder a name that looks like one of Canvas's is one that a student thought of.
+    """
+    parts = PurePosixPath(path).parts
+    name = parts[-1]
+    match = next(filter(None, map(_MOODLE.match, reversed(parts))), None) or _CANVAS.match(parts[0])
+    if match:
+        return _clean(match["student"]), match["id"], match["file"] if match.string == name and match["file"] else name
+    if len(parts) > 1:
+        return _clean(parts[0].removesuffix(".zip")), "", name
     match = None if _STEM_FIRST.match(name) else _BEFORE_STEM.match(name)
     return (_clean(match["student"]), "", match["file"]) if match else (_clean(default), "", name)
 
@@ -114,10 +136,10 @@ def _clean(name: str) -> str:
 
 
 def _order(path: str) -> tuple:
-    """Attempts of the same file in their order: 04.ipynb, 04-1.ipynb, 04-2.ipynb, …, 04-10.ipynb."""
+    """Attempts of the same file in their order: 04.ipynb, 04-1.ipynb, …, 04-10.ipynb; ana_7_99_04.ipynb, ana_7_100_04.ipynb."""
     attempt = _ATTEMPT.search(path)
     number = int(next(filter(None, attempt.groups()))[:9]) if attempt else 0
-    return _ATTEMPT.sub("", path), number, path
+    return _ID.sub(lambda digits: digits[0].zfill(_DIGITS), _ATTEMPT.sub("", path)), number, path
 
 
 def _place(file: File, title: str, student: Student) -> None:
@@ -190,7 +212,7 @@ def _unpacked(source: Path | io.BytesIO, prefix: str, depth: int) -> Iterator[Fi
     total = 0
     for member in members[:MAX_FILES]:
         steps = [step for step in member.filename.replace("\\", "/").split("/") if step not in ("", ".", "..")]
-        if member.is_dir() or not steps or _SKIPPED & set(steps) or steps[-1].startswith("."):
+        if not steps or member.is_dir() or _SKIPPED & set(steps) or steps[-1].startswith("."):
             continue
         name, suffix = prefix + "/".join(steps), steps[-1].lower().rpartition(".")[2]
         if suffix not in ("ipynb", "zip"):
@@ -217,6 +239,6 @@ def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, total: int) -> tu
     try:
         with archive.open(member) as file:
             content = file.read(member.file_size + 1)
-    except (zipfile.BadZipFile, RuntimeError, OSError, EOFError, NotImplementedError, ValueError, zipfile.zlib.error):
+    except _DAMAGED:
         return b"", "The file in the zip is damaged, or asks for a password."
     return content, ""
