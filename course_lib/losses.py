@@ -178,8 +178,7 @@ def _compare(z: Tensor, v: Tensor, T: float) -> tuple[Tensor, Tensor, Tensor]:
     exp_z, exp_v = ((z - top_z) / T).exp(), ((v - top_v) / T).exp()
     sum_z, sum_v = exp_z.sum(-1, keepdim=True), exp_v.sum(-1, keepdim=True)
     # From z - v itself: as a difference of two logarithms, log(q / p) would keep few digits where T is large.
-    # Equal logits have no difference, even where both are -inf.
-    log_ratio = (torch.where(z == v, 0, z - v) - (top_z - top_v)) / T - (sum_z.log() - sum_v.log())
+    log_ratio = ((z - v) - (top_z - top_v)) / T - (sum_z.log() - sum_v.log())
     return exp_v / sum_v, exp_z / sum_z, log_ratio
 
 

@@ -82,6 +82,20 @@ def test_the_readers_settings_are_left_alone_and_have_no_effect():
         assert dict(matplotlib.rcParams) == before
 
 
+def test_runs_of_equal_value_stand_beside_each_other_around_the_middle_of_their_group():
+    places = experiments.apart(4)
+    assert places == sorted(set(places))
+    assert places == pytest.approx([-place for place in reversed(places)])
+    assert max(places) < 0.18 - 0.05  # clear of the mean
+    assert experiments.apart(1) == [0]
+
+
+def test_lines_join_the_groups_that_are_paired_and_no_others():
+    groups = {name: [1.0, 2, 4] for name in "abcd"}
+    png = {n: experiments.runs(groups, "accuracy", dict.fromkeys(groups, "labels"), paired=n).png for n in (1, 2, 4)}
+    assert len(set(png.values())) == 3
+
+
 def test_the_live_opinion_shows_the_picture_that_was_chosen():
     labels = torch.arange(6)
     figure, update = dark_knowledge.opinion_live(PIXELS, P, CLASSES, labels)
