@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.distributions import MultivariateNormal
 from torch.utils.data import TensorDataset
 
-from course_lib.loops import check_positive_int
+from course_lib.basics import check_positive_int
 
 CLASSES = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
 PIXEL_MEAN, PIXEL_STD = 0.2860, 0.3530  # of the 60,000 official training images, with pixels in [0, 1]

@@ -1,32 +1,31 @@
 """What `fit` remembers of a run: by step and by epoch, printable, and ready for matplotlib."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import SupportsFloat
 
-COLUMNS = ("loss", "soft", "hard", "T", "alpha", "lr", "accuracy")
-
-
-def _table(*extra: str) -> dict[str, list[float]]:
-    return {name: [] for name in (*COLUMNS, *extra)}
+OWN = ("loss", "lr", "validation_accuracy")  # the columns that every run has; the others are those that its objective names
 
 
 @dataclass
 class History:
     """The record of one call of `fit`.
 
-    by_step, by_epoch: columns of floats, one entry a step or a finished epoch. Both hold loss, its terms soft (T² times
-    the divergence, in nats) and hard (cross-entropy, in nats), T, alpha, lr and accuracy (of the training batches, as
-    they were met, in [0, 1]); by_epoch holds their means over the epoch, and validation_accuracy. What a run does not
-    have is NaN, which matplotlib leaves out. stopped_early: a Ctrl-C or a callback ended the run.
+    by_step, by_epoch: columns of floats, one entry a step or a finished epoch. Both hold the loss that was minimised, what
+    the objective logged by name, and lr; of `Distillation` these are soft (T² times the divergence, in nats), hard
+    (cross-entropy, in nats), T, alpha and accuracy (of the training batches, as they were met, in [0, 1]). by_epoch holds
+    their means over the epoch, and validation_accuracy. What a run does not have is NaN, which matplotlib leaves out.
+    stopped_early: a Ctrl-C or a callback ended the run.
     """
 
     objective: str = ""
     planned_epochs: int = 0
     steps_per_epoch: int = 0
-    by_step: dict[str, list[float]] = field(default_factory=_table)
-    by_epoch: dict[str, list[float]] = field(default_factory=lambda: _table("validation_accuracy"))
+    by_step: dict[str, list[float]] = field(default_factory=lambda: {"loss": [], "lr": []})
+    by_epoch: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in OWN})
     stopped_early: bool = False
-    _counted: int = field(default=0, repr=False, compare=False)  # steps that are in an epoch; a loader may give more or fewer
+    _this_epoch: dict[str, list[float]] = field(default_factory=dict, repr=False, compare=False)  # without what was None
 
     @property
     def steps(self) -> int:
@@ -36,22 +35,38 @@ class History:
     def epochs(self) -> int:
         return len(self.by_epoch["loss"])
 
-    def add_step(self, **values: float | None) -> None:
-        """Record one step; what is None is recorded as NaN."""
-        row = {name: math.nan if values[name] is None else float(values[name]) for name in COLUMNS}
-        for name, value in row.items():  # only now, so that an error or a Ctrl-C in a float() leaves no half of a row
-            self.by_step[name].append(value)
+    def add_step(self, loss: SupportsFloat, lr: float, log: Mapping[str, SupportsFloat | None] | None = None) -> None:
+        """Record one step; what is None, or was logged in other steps only, is recorded as NaN.
+
+        Raises ValueError if `log` names a column that every run has anyway.
+        """
+        if taken := set(log or ()) & set(OWN):
+            raise ValueError(f"log must not name {', '.join(OWN)}, which a history has anyway; got {', '.join(sorted(taken))}")
+        row = {name: _number(value) for name, value in {"loss": loss, **(log or {}), "lr": lr}.items()}
+        # Only now, so that an error or a Ctrl-C in a float() leaves no half of a row.
+        self._add_columns(row)
+        for name, column in self.by_step.items():
+            value = row.get(name)
+            column.append(math.nan if value is None else value)
+            if value is not None:
+                self._this_epoch.setdefault(name, []).append(value)
+
+    def _add_columns(self, names: Mapping) -> None:
+        new = [name for name in names if name not in self.by_step]
+        for table, rows, last in ((self.by_step, self.steps, OWN[1:2]), (self.by_epoch, self.epochs, OWN[1:])):
+            for name in new:
+                table[name] = [math.nan] * rows
+            for name in last if new else ():  # they stand behind what the objective names
+                table[name] = table.pop(name)
 
     def add_epoch(self, validation_accuracy: float | None = None) -> None:
-        """Record the means of the steps since the last epoch, of the accuracy over the batches that had labels."""
-        if self.steps == self._counted:
+        """Record the means of the steps since the last epoch, of each column over the steps that had it."""
+        if not self._this_epoch:
             raise ValueError("an epoch must have at least one step, got none: the data gave no batch")
-        for name in COLUMNS:
-            values = self.by_step[name][self._counted :]
-            if name == "accuracy":
-                values = [value for value in values if not math.isnan(value)] or [math.nan]
+        for name in self.by_step:
+            values = self._this_epoch.get(name, [math.nan])
             self.by_epoch[name].append(math.fsum(values) / len(values))
-        self._counted = self.steps
+        self._this_epoch.clear()
         self.by_epoch["validation_accuracy"].append(math.nan if validation_accuracy is None else validation_accuracy)
 
     def curve(self, name: str, by: str = "epoch") -> tuple[list[float], list[float]]:
@@ -76,6 +91,12 @@ class History:
             else:
                 lines.append(f"{row + 1:5d}  " + "  ".join(f"{self.by_epoch[name][row]:9.4g}" for name in shown))
         return "\n".join(lines)
+
+
+def _number(value: SupportsFloat | None) -> float | None:
+    if value is None:
+        return None
+    return float(value.item() if hasattr(value, "item") else value)  # torch warns of float(loss), which has a gradient
 
 
 def _heading(name: str) -> str:

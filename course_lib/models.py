@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from course_lib.loops import check_positive_int, own_randomness
+from course_lib.basics import check_positive_int, seeded
 
 TEACHER_WEIGHTS = Path(__file__).parent / "assets" / "teacher.npz"
 
@@ -68,7 +68,7 @@ def pretrained_teacher(device: torch.device | str = "cpu") -> Teacher:
 
 def new_student(width: int = 8, seed: int = 0, device: torch.device | str = "cpu") -> Student:
     """An untrained student for Fashion-MNIST; the same weights for the same seed, whatever ran before."""
-    with own_randomness(seed):
+    with seeded(seed):
         return Student(width).to(device, memory_format=torch.channels_last)
 
 
@@ -77,7 +77,7 @@ def new_point_student(
 ) -> nn.Sequential:
     """An untrained network for the points of `course_lib.data.Mixture`: two hidden layers of `hidden` units."""
     check_positive_int("hidden", hidden)
-    with own_randomness(seed):
+    with seeded(seed):
         return nn.Sequential(
             nn.Linear(2, hidden), nn.Tanh(), nn.Linear(hidden, hidden), nn.Tanh(), nn.Linear(hidden, num_classes)
         ).to(device)

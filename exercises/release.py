@@ -25,7 +25,7 @@ SOLUTIONS = STARTERS / "solutions"
 ANSWER = re.compile(r"^# === answer: (\w+) ===[ \t]*$", re.MULTILINE)
 END = re.compile(r"^# === end of answer ===[ \t]*$", re.MULTILINE)
 
-# Which repository an address names is nobody's answer: notebooks/address.py changes it in starters and solutions alike.
+# Which repository an address names is nobody's answer: tests/tools/address.py changes it in starters and solutions alike.
 REPOSITORY = re.compile(r"\bgithub(\.com)?/[\w.-]+/[\w.-]+")
 
 # Jupyter goes on after a cell with this tag has failed, so that one run from top to bottom shows all that is to do.

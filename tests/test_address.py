@@ -6,7 +6,7 @@ import shutil
 import nbformat
 import pytest
 
-from notebooks import address
+from tests.tools import address
 
 NOTEBOOKS = [page for page in address.pages() if page.suffix == ".ipynb"]
 by_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.relative_to(address.ROOT).as_posix())

@@ -4,8 +4,8 @@ import runpy
 
 import pytest
 
-from course_lib.assets import train_teacher
 from course_lib.data import DataError
+from tests.tools import train_teacher
 
 
 def test_without_data_no_empty_files_stand_in_the_way_of_the_next_training(tmp_path, monkeypatch):

@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from IPython.core.interactiveshell import InteractiveShell
 
 from course_lib import checks
-from course_lib.checks import observing
-from course_lib.checks.core import Exercise, Mistakes, Part
-from course_lib.checks.records import MAX_VALUES, digest, read, record
+from course_lib.checks.engine import observing
+from course_lib.checks.engine.core import Exercise, Mistakes, Part
+from course_lib.checks.engine.records import MAX_VALUES, digest, read, record
 
 
 def double_it(recorder, answers, seed):

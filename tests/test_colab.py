@@ -2,7 +2,7 @@
 
 Every notebook is run twice in one kernel, every starter once; pytest runs this file only where it is named. The course that
 they install is this repository as it was last committed, since pip is told to find the public address here. Torch, and
-what else Colab ships that is not named below, is the one of the tests' own environment; tests/versions.py makes one that
+what else Colab ships that is not named below, is the one of the tests' own environment; tests/tools/versions.py makes one that
 has Colab's torch as well.
 """
 
@@ -20,7 +20,7 @@ import pytest
 from headless import execute
 from versions import PINS
 
-from notebooks.address import address
+from tests.tools.address import address
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))

@@ -7,13 +7,13 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-import course_lib.compare as module
-from course_lib import costs
-from course_lib.compare import compare
-from course_lib.costs import peak_memory
+import course_lib.deploy.compare as module
+from course_lib.deploy import costs
+from course_lib.deploy.compare import compare
+from course_lib.deploy.costs import peak_memory
+from course_lib.deploy.onnx_models import OnnxModel, missing, to_onnx
 from course_lib.metrics import accuracy, expected_calibration_error
 from course_lib.models import new_student
-from course_lib.onnx_models import OnnxModel, missing, to_onnx
 
 IMAGES = torch.randn(8, 1, 28, 28, generator=torch.Generator().manual_seed(0))
 LABELS = torch.arange(8) % 10

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from course_lib import costs
-from course_lib.costs import measure_latency, multiply_adds, peak_memory, serialised
+from course_lib.deploy import costs
+from course_lib.deploy.costs import measure_latency, multiply_adds, peak_memory, serialised
+from course_lib.deploy.onnx_models import OnnxModel, missing, to_onnx
 from course_lib.models import Teacher, new_student
-from course_lib.onnx_models import OnnxModel, missing, to_onnx
 
 IMAGES = torch.randn(8, 1, 28, 28, generator=torch.Generator().manual_seed(0))
 onnx_here = pytest.mark.skipif(bool(missing()), reason=missing() or "all is there")

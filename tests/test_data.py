@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from course_lib import data
-from course_lib.assets import build_sample
 from course_lib.data import CLASSES, DataError, Mixture, fashion_mnist, full_folder, to_pixels
+from tests.tools import build_sample
 
 quick_gzip = functools.partial(gzip.compress, compresslevel=1)
 needs_full = pytest.mark.skipif(
@@ -68,7 +68,7 @@ def test_the_sample_is_small_and_comes_with_its_origin():
     assert sum(file.stat().st_size for file in files) <= 5e6
     origin = (data.SAMPLE_FOLDER.parent / "README.md").read_text(encoding="utf8")
     assert "MIT" in origin
-    assert "python -m course_lib.assets.build_sample" in origin
+    assert "python -m tests.tools.build_sample" in origin
 
 
 @needs_full

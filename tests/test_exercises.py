@@ -13,7 +13,7 @@ from headless import execute
 
 from course_lib import checks
 from exercises import release
-from notebooks import address
+from tests.tools import address
 
 STARTERS = sorted(release.STARTERS.glob("*.ipynb"))
 SOLUTIONS = sorted(release.SOLUTIONS.glob("*.ipynb"))

@@ -4,14 +4,14 @@ import math
 
 import pytest
 
-from course_lib.history import COLUMNS, History
+from course_lib.history import OWN, History
 
 
 def run(epochs, steps_per_epoch=2, soft=0.5, validation=None):
     history = History("HardLabels()", epochs, steps_per_epoch)
     for epoch in range(epochs):
         for step in range(steps_per_epoch):
-            history.add_step(loss=epoch + step, soft=soft, hard=1, T=None, alpha=None, lr=0.1, accuracy=step)
+            history.add_step(epoch + step, 0.1, {"soft": soft, "hard": 1, "T": None, "accuracy": step})
         history.add_epoch(validation)
     return history
 
@@ -24,13 +24,14 @@ def test_columns_by_step_and_by_epoch():
     assert history.by_epoch["accuracy"] == [0.5] * 3
     assert history.by_epoch["validation_accuracy"] == [0.75] * 3
     assert all(map(math.isnan, history.by_step["T"] + history.by_epoch["T"]))
-    assert set(history.by_epoch) == {*COLUMNS, "validation_accuracy"}
+    assert list(history.by_step) == ["loss", "soft", "hard", "T", "accuracy", "lr"]
+    assert list(history.by_epoch) == [*history.by_step, "validation_accuracy"]
 
 
 def test_a_batch_without_labels_takes_no_accuracy_from_its_epoch():
     history = History("HardLabels()", 2, 2)
     for accuracy in (0.25, None, None, None):
-        history.add_step(loss=1, soft=None, hard=1, T=None, alpha=None, lr=0.1, accuracy=accuracy)
+        history.add_step(1, 0.1, {"hard": 1, "accuracy": accuracy})
         if history.steps % 2 == 0:
             history.add_epoch()
     assert history.by_epoch["accuracy"] == pytest.approx([0.25, math.nan], nan_ok=True)
@@ -39,7 +40,7 @@ def test_a_batch_without_labels_takes_no_accuracy_from_its_epoch():
 def test_a_loss_that_is_no_number_shows_in_its_epoch():
     history = History("HardLabels()", 1, 2)
     for loss in (math.nan, 1):
-        history.add_step(loss=loss, soft=None, hard=1, T=None, alpha=None, lr=0.1, accuracy=1)
+        history.add_step(loss, 0.1)
     history.add_epoch()
     assert math.isnan(history.by_epoch["loss"][0])
 
@@ -47,8 +48,35 @@ def test_a_loss_that_is_no_number_shows_in_its_epoch():
 def test_a_step_that_fails_leaves_no_half_of_a_row():
     history = run(1)
     with pytest.raises(TypeError):
-        history.add_step(loss=1, soft=1, hard=[], T=None, alpha=None, lr=0.1, accuracy=1)
+        history.add_step(1, 0.1, {"soft": 1, "new": [], "other": 2})
     assert {len(column) for column in history.by_step.values()} == {2}
+
+
+def test_a_column_that_comes_late_or_goes_is_nan_where_it_is_not():
+    history = History("mine", 2, 2)
+    for step, log in enumerate([{"a": 1}, {"a": 2, "b": 3}, {"b": 5}, {"b": None}]):
+        history.add_step(step, 0.1, log)
+        if step % 2:
+            history.add_epoch()
+    nan = pytest.approx(math.nan, nan_ok=True)
+    assert history.by_step == {"loss": [0, 1, 2, 3], "a": [1, 2, nan, nan], "b": [nan, 3, 5, nan], "lr": [0.1] * 4}
+    assert (history.by_epoch["a"], history.by_epoch["b"]) == ([1.5, nan], [3, 5])
+
+
+def test_a_logged_nan_is_not_left_out_of_its_epoch():
+    history = History("mine", 1, 2)
+    for value in (math.nan, 1.0):
+        history.add_step(1, 0.1, {"soft": value})
+    history.add_epoch()
+    assert math.isnan(history.by_epoch["soft"][0])
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_a_log_may_not_take_the_name_of_a_column_that_every_run_has(name):
+    history = History()
+    with pytest.raises(ValueError, match=f"log must not name .*; got {name}$"):
+        history.add_step(1, 0.1, {name: 1})
+    assert history.steps == 0
 
 
 def test_curves_are_in_epochs():

@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 
 from course_lib import data
-from course_lib.assets import train_teacher
 from course_lib.data import fashion_mnist
 from course_lib.loops import HardLabels, evaluate, fit
 from course_lib.models import TEACHER_WEIGHTS, Student, Teacher, new_point_student, new_student, pretrained_teacher
+from tests.tools import train_teacher
 
 
 def size(model):

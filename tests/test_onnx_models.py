@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import nn
 
-from course_lib import onnx_models
+from course_lib.deploy import onnx_models
+from course_lib.deploy.onnx_models import PACKAGES, OnnxModel, missing, quantize, to_onnx
 from course_lib.metrics import agreement
 from course_lib.models import new_student, pretrained_teacher
-from course_lib.onnx_models import PACKAGES, OnnxModel, missing, quantize, to_onnx
 
 IMAGES = torch.randn(64, 1, 28, 28, generator=torch.Generator().manual_seed(0))
 onnx_here = pytest.mark.skipif(bool(missing()), reason=missing() or "all is there")
@@ -167,5 +167,5 @@ def test_a_torch_that_is_too_old_is_named(monkeypatch):
 
 def test_importing_the_module_pulls_in_none_of_the_packages():
     names = "('onnx', 'onnxscript', 'onnxruntime')"
-    code = f"import sys, course_lib.onnx_models, course_lib.compare; print([n for n in {names} if n in sys.modules])"
+    code = f"import sys, course_lib.deploy.compare; print([n for n in {names} if n in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"

@@ -6,7 +6,7 @@ from pathlib import Path
 import nbformat
 from PIL import Image
 
-from notebooks.pictures import make
+from tests.tools.pictures import make
 
 PICTURES = Path(make.__file__).parent
 
@@ -25,11 +25,11 @@ def test_the_main_result_is_the_one_of_the_notebook(tmp_path):
 
 
 def test_the_numbers_of_the_main_result_are_those_of_the_notebook():
-    cells = nbformat.read(PICTURES.parent / "01_dark_knowledge.ipynb", as_version=4).cells
+    cells = nbformat.read(PICTURES.parents[2] / "notebooks" / "01_dark_knowledge.ipynb", as_version=4).cells
     printed = "".join(out.text for cell in cells for out in cell.get("outputs", ()) if out.output_type == "stream")
     labels, distilled = re.search(r"^labels (.+) %, distilled (.+) %, gain", printed, re.MULTILINE).groups()
     best = re.search(r"as the test set sees it: (.+) %", printed)[1]
-    readme = (PICTURES.parents[1] / "README.md").read_text(encoding="utf8")
+    readme = (PICTURES.parents[2] / "README.md").read_text(encoding="utf8")
     rows = re.findall(r"^\| student, .+ \| (.+) % \|$", readme, re.MULTILINE)
     assert rows == [labels, best, distilled]
     assert f"on labels, {labels} %, and five distilled, {distilled} %]" in readme

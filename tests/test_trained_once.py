@@ -235,7 +235,7 @@ def test_answers_are_recalled_to_the_last_bit_and_asked_for_where_a_bit_differs(
     predict, asked = recall_answers
     (model, *_), _ = arguments()
     (inputs, _) = data().tensors
-    first, again = predict(model, inputs), predict(model, inputs, loops.AT_ONCE)
+    first, again = predict(model, inputs), predict(model, inputs, loops.EVAL_BATCH_SIZE)
     assert len(asked) == 2  # with a batch size that is named
     assert torch.equal(first, predict(model, inputs.clone()))
     assert torch.equal(first, again)
@@ -272,7 +272,7 @@ def test_a_few_answers_are_asked_for_each_time(recall_answers):
 
 def test_an_onnx_model_answers_each_time_since_nothing_shows_what_it_is(recall_answers):
     class OnnxModel(torch.nn.Module):
-        __module__ = "course_lib.onnx_models"  # the course's, but without weights that could be told apart
+        __module__ = "course_lib.deploy.onnx_models"  # the course's, but without weights that could be told apart
 
         def __init__(self, logits):
             super().__init__()

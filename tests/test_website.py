@@ -15,8 +15,8 @@ from bs4 import BeautifulSoup
 from markdown_it import MarkdownIt
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 
-from notebooks import address
-from notebooks.website import build, pages
+from tests.tools import address
+from tests.tools.site import build, pages
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::DeprecationWarning", "ignore::PendingDeprecationWarning"

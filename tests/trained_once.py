@@ -77,7 +77,7 @@ ONCE = {
         "evaluate": {},
         "predict": {"worth_keeping": lambda inputs, *batch_size, **named: len(inputs) >= MANY},
     },
-    "course_lib.onnx_models": {"to_onnx": {}},
+    "course_lib.deploy.onnx_models": {"to_onnx": {}},
 }
 
 

@@ -6,7 +6,9 @@
 Every check is an `Exercise`. `EXERCISES` lists them in order.
 """
 
-from course_lib.checks.core import SEED, TIME_LIMIT, Exercise, Mistake, Part
+from course_lib.checks.engine.core import SEED, TIME_LIMIT, Exercise, Mistake, Part
+from course_lib.checks.engine.observing import MAX_OBSERVATION
+from course_lib.checks.engine.report import CheckFailed, PartResult, Report
 from course_lib.checks.ex01_soft_targets import exercise as soft_targets
 from course_lib.checks.ex02_dark_knowledge import exercise as dark_knowledge
 from course_lib.checks.ex03_gradient import exercise as gradient
@@ -15,8 +17,6 @@ from course_lib.checks.ex05_training import exercise as training
 from course_lib.checks.ex06_schedule import exercise as schedule
 from course_lib.checks.ex07_cached_logits import exercise as cached_logits
 from course_lib.checks.ex08_sequences import exercise as sequences
-from course_lib.checks.observing import MAX_OBSERVATION
-from course_lib.checks.report import CheckFailed, PartResult, Report
 
 EXERCISES = (
     soft_targets,

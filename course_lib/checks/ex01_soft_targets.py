@@ -3,8 +3,8 @@
 import torch
 
 from course_lib import losses, metrics
-from course_lib.checks.core import Exercise, Mistakes, Part
-from course_lib.checks.inputs import bell, generator, whole
+from course_lib.checks.engine.core import Exercise, Mistakes, Part
+from course_lib.checks.engine.inputs import bell, generator, whole
 
 wrong = Mistakes()
 

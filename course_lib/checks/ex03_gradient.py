@@ -4,8 +4,8 @@ import math
 
 import torch
 
-from course_lib.checks.core import Exercise, Mistakes, Part
-from course_lib.checks.inputs import bell, generator
+from course_lib.checks.engine.core import Exercise, Mistakes, Part
+from course_lib.checks.engine.inputs import bell, generator
 
 wrong = Mistakes()
 

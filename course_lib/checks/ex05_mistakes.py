@@ -3,7 +3,7 @@
 import torch
 import torch.nn.functional as F
 
-from course_lib.checks.core import Mistakes
+from course_lib.checks.engine.core import Mistakes
 from course_lib.losses import distillation_loss
 
 wrong = Mistakes()

@@ -5,10 +5,10 @@ from collections import Counter
 
 import torch
 
-from course_lib.checks.core import Exercise, Part
+from course_lib.checks.engine.core import Exercise, Part
+from course_lib.checks.engine.inputs import bell, generator, network, state, whole
+from course_lib.checks.engine.observing import Unusable
 from course_lib.checks.ex05_mistakes import wrong
-from course_lib.checks.inputs import bell, generator, network, state, whole
-from course_lib.checks.observing import Unusable
 from course_lib.losses import distillation_loss
 
 

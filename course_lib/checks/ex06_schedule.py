@@ -4,9 +4,9 @@ import math
 
 import torch
 
-from course_lib.checks.core import Exercise, Mistakes, Part
-from course_lib.checks.inputs import bell, generator, network, state, whole
-from course_lib.checks.observing import Unusable
+from course_lib.checks.engine.core import Exercise, Mistakes, Part
+from course_lib.checks.engine.inputs import bell, generator, network, state, whole
+from course_lib.checks.engine.observing import Unusable
 from course_lib.losses import distillation_loss
 
 wrong = Mistakes()

@@ -5,9 +5,9 @@ import statistics
 import torch
 from torch import nn
 
-from course_lib.checks.core import Exercise, Mistakes, Part
-from course_lib.checks.inputs import bell, generator, network, state, whole
-from course_lib.checks.observing import Unusable
+from course_lib.checks.engine.core import Exercise, Mistakes, Part
+from course_lib.checks.engine.inputs import bell, generator, network, state, whole
+from course_lib.checks.engine.observing import Unusable
 
 wrong = Mistakes()
 

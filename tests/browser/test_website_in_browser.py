@@ -9,7 +9,7 @@ from lab import browser, why_not
 
 pytest.importorskip("sphinx", reason="the site needs pip install -e '.[site]'")
 
-from notebooks.website import build, pages
+from tests.tools.site import build, pages
 
 pytestmark = [
     pytest.mark.skipif(bool(why_not()), reason=why_not() or "there is a browser"),

@@ -1,8 +1,8 @@
 """Make an environment with certain versions, and run tests in it.
 
-    python tests/versions.py newest     the newest of everything, all tests, the play of Colab among them
-    python tests/versions.py floors     the oldest that requirements.txt and pyproject.toml allow, on Python 3.10
-    python tests/versions.py colab      what Colab ships today, on Python 3.13: its test only
+    python -m tests.tools.versions newest     the newest of everything, all tests, the play of Colab among them
+    python -m tests.tools.versions floors     the oldest that requirements.txt and pyproject.toml allow, on Python 3.10
+    python -m tests.tools.versions colab      what Colab ships today, on Python 3.13: its test only
 
 The environment is made in a temporary folder, or in the one named with --folder, which is used again if it is there. Another
 Python is chosen with --python; what follows `--` goes to pytest. Needs a package index and some 6 GB of disk.
@@ -17,7 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 if sys.version_info >= (3, 11):
     import tomllib
 else:

@@ -3,9 +3,9 @@
 import math
 from dataclasses import dataclass
 
-from course_lib.checks.comparing import alike, difference
-from course_lib.checks.observing import Observed, Unusable
-from course_lib.checks.records import MAX_TEXT, Record, read
+from course_lib.checks.engine.comparing import alike, difference
+from course_lib.checks.engine.observing import Observed, Unusable
+from course_lib.checks.engine.records import MAX_TEXT, Record, read
 
 
 @dataclass(frozen=True)

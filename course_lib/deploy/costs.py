@@ -17,8 +17,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from course_lib.loops import check_positive_int, device_of, evaluating
-from course_lib.onnx_models import OnnxModel
+from course_lib.basics import check_positive_int, device_of, eval_mode
+from course_lib.deploy.onnx_models import OnnxModel
 
 ROUNDS = 5  # of measuring: every model has its turn in each, so that a slow moment of the machine meets all of them
 
@@ -64,7 +64,7 @@ def measure_latency(
     with _threads(threads):
         for _ in range(ROUNDS):
             for name, batch in times:
-                with evaluating(models[name]) as model:
+                with eval_mode(models[name]) as model:
                     example = inputs[:batch].to(device_of(model))
                     times[name, batch] += _timed(model, example, seconds / ROUNDS)
     latencies: dict[str, dict[int, Latency]] = {name: {} for name in models}
@@ -114,7 +114,7 @@ def multiply_adds(model: nn.Module, example: Tensor) -> int:
     Those of matrix products, convolutions and attention, as torch's FlopCounterMode counts them (two operations for
     each); what is done number by number, activations and BatchNorm, is left out, as is the custom.
     """
-    with evaluating(model) as ready, FlopCounterMode(display=False) as counter:
+    with eval_mode(model) as ready, FlopCounterMode(display=False) as counter:
         ready(example.to(device_of(model)))
     return counter.get_total_flops() // 2
 
@@ -125,7 +125,7 @@ def peak_memory(model: nn.Module, example: Tensor) -> int:
     Inputs and weights, which are there before, are left out, and so is what an operation uses within itself.
     """
     tracker = _LiveTensors()
-    with evaluating(model) as ready, tracker:
+    with eval_mode(model) as ready, tracker:
         ready(example.to(device_of(model)))
     return tracker.peak
 

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from course_lib.checks.records import MAX_TEXT, digest, record
+from course_lib.checks.engine.records import MAX_TEXT, digest, record
 
 MAX_OBSERVATION = 262_144  # characters of JSON that the observation of a part has at most
 _MAX_RECORDS = 120

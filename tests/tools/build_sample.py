@@ -1,6 +1,6 @@
 """Rebuild the sample of Fashion-MNIST that ships with the course, byte for byte, from the official set.
 
-    python -m course_lib.assets.build_sample --out FOLDER [--full FOLDER]
+    python -m tests.tools.build_sample --out FOLDER [--full FOLDER]
 
 From the training split 600 images of each class, from the test split 200, drawn by numpy's RandomState(2015), whose
 stream numpy keeps unchanged for ever, and kept in their official order. bz2, unlike gzip, writes the same bytes everywhere.

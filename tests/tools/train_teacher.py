@@ -1,6 +1,6 @@
 """Train the teacher that ships with the course, with the course's own loop, on the full official training set.
 
-    python -m course_lib.assets.train_teacher --out teacher.npz --log teacher.log [--full FOLDER] [--device cuda]
+    python -m tests.tools.train_teacher --out teacher.npz --log teacher.log [--full FOLDER] [--device cuda]
 
 20 epochs of Adam, learning rate from 0.003 to 0.00001 along a cosine, batches of 128, random flips and shifts by up to
 2 pixels. The last epoch is the one that ships: nothing was chosen by looking at the test set.
@@ -16,8 +16,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorDataset
 
+from course_lib.basics import seeded
 from course_lib.data import PIXEL_MEAN, PIXEL_STD, FashionMNIST, fashion_mnist
-from course_lib.loops import HardLabels, evaluate, fit, own_randomness
+from course_lib.loops import HardLabels, evaluate, fit
 from course_lib.models import Teacher
 from course_lib.schedules import cosine
 
@@ -44,7 +45,7 @@ def batches(train: TensorDataset) -> DataLoader:
 
 def train(data: FashionMNIST, device: str, log) -> Teacher:
     """The trained teacher; a line an epoch goes to `log`."""
-    with own_randomness(SEED):
+    with seeded(SEED):
         teacher = Teacher().to(device, memory_format=torch.channels_last)
     started = time.perf_counter()
     print(f"seed {SEED}, torch {torch.__version__}, {device}, {torch.get_num_threads()} threads", file=log, flush=True)

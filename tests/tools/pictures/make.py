@@ -1,6 +1,6 @@
 """Make the pictures of the README anew, from the figures of the course.
 
-    python notebooks/pictures/make.py
+    python -m tests.tools.pictures.make
 
 temperature.gif: the first live figure of notebook 02 while its slider moves, drawn by LiveFigure itself.
 main_result.png: the main result of notebook 01, taken from the notebook as it is saved.
@@ -48,7 +48,7 @@ def temperature_gif(path: Path) -> None:
 
 
 def main_result_png(path: Path) -> None:
-    cells = nbformat.read(HERE.parent / "01_dark_knowledge.ipynb", as_version=4).cells
+    cells = nbformat.read(HERE.parents[2] / "notebooks" / "01_dark_knowledge.ipynb", as_version=4).cells
     cell = next(cell for cell in cells if "distilled.low > hard.high" in cell.source)
     (png,) = (output.data["image/png"] for output in cell.outputs if "image/png" in output.get("data", {}))
     path.write_bytes(base64.b64decode(png))

@@ -2,8 +2,8 @@
 
 import math
 
-from course_lib.checks.observing import GRADIENT, Item
-from course_lib.checks.records import Record
+from course_lib.checks.engine.observing import GRADIENT, Item
+from course_lib.checks.engine.records import Record
 
 _INTEGERS = ("int", "int64", "int32", "int16", "uint8")
 _FLOATS = ("float", "float32", "float64")

@@ -1,7 +1,7 @@
 import sys
 
 try:
-    from notebooks.website.build import main
+    from tests.tools.site.build import main
 except ModuleNotFoundError as error:
     sys.exit(f'{error}. The site needs more than the course: python -m pip install -e ".[site]"')
 

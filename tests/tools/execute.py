@@ -1,6 +1,6 @@
 """Run notebooks from top to bottom and save them with their outputs: how every saved output came about.
 
-    python notebooks/execute.py [NOTEBOOK ...]        without names: every notebook in this folder
+    python -m tests.tools.execute [NOTEBOOK ...]        without names: every notebook of the course
 
 A notebook that fails is left as it was. What belongs to a live kernel or to one machine is not saved: the state and
 views of widgets (GitHub shows nothing of a notebook that has them), the version of Python, the times of execution.
@@ -21,7 +21,7 @@ from PIL import Image
 
 from course_lib.live import strip_widgets
 
-HERE = Path(__file__).parent
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 
 
 def execute(path: Path) -> None:
@@ -59,7 +59,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("notebooks", nargs="*", type=Path)
     failed = False
-    for path in parser.parse_args().notebooks or sorted(HERE.glob("*.ipynb")):
+    for path in parser.parse_args().notebooks or sorted(NOTEBOOKS.glob("*.ipynb")):
         started = time.perf_counter()
         try:
             execute(path)

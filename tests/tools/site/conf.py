@@ -1,12 +1,12 @@
 """Settings for Sphinx, with what Jupyter Book 1 is made of: myst-nb and sphinx-book-theme."""
 
-from notebooks import address
+from tests.tools import address
 
 project = html_title = "Knowledge distillation, hands on"
 language = "en"
-extensions = ["myst_nb", "sphinx_copybutton", "sphinx.ext.githubpages", "notebooks.website.formulas"]
+extensions = ["myst_nb", "sphinx_copybutton", "sphinx.ext.githubpages", "tests.tools.site.formulas"]
 
-nb_execution_mode = "off"  # the saved outputs are those of the code: notebooks/execute.py
+nb_execution_mode = "off"  # the saved outputs are those of the code: tests/tools/execute.py
 nb_merge_streams = True
 myst_enable_extensions = ["dollarmath", "attrs_inline", "attrs_block"]
 myst_heading_anchors = 4

@@ -1,7 +1,7 @@
 """The public address of the course, which pyproject.toml holds, and all that is made of it: install lines and badges.
 
-    python notebooks/address.py                               prints it; fails if some file says another
-    python notebooks/address.py https://github.com/me/fork    changes it, everywhere
+    python -m tests.tools.address                               prints it; fails if some file says another
+    python -m tests.tools.address https://github.com/me/fork    changes it, everywhere
 
 Every notebook, starter and solution installs the course from there on Colab, and carries a badge that opens it there.
 """
@@ -11,7 +11,7 @@ import re
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 SLUG = r"[\w.-]+/[\w.-]+"
 ADDRESS = re.compile(rf"https://github\.com/({SLUG})")
 IN_PROJECT = re.compile(r'(?<=^Repository = ")[^"]+', re.MULTILINE)

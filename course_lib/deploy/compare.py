@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from course_lib.costs import (
+from course_lib.basics import device_of, eval_mode
+from course_lib.deploy.costs import (
     Latency,
     check_batch_sizes,
     check_models,
@@ -19,9 +20,10 @@ from course_lib.costs import (
     peak_memory,
     serialised,
 )
-from course_lib.loops import AT_ONCE, IGNORE_INDEX, device_of, evaluating, predict
+from course_lib.deploy.onnx_models import OnnxModel
+from course_lib.loops import EVAL_BATCH_SIZE, predict
 from course_lib.metrics import accuracy, count_parameters, expected_calibration_error
-from course_lib.onnx_models import OnnxModel
+from course_lib.objectives import IGNORE_INDEX
 
 UNKNOWN = "–"
 
@@ -138,7 +140,7 @@ def compare(
     return comparison
 
 
-def _batches(data, batch_size: int = AT_ONCE) -> Iterator[tuple[Tensor, Tensor]]:
+def _batches(data, batch_size: int = EVAL_BATCH_SIZE) -> Iterator[tuple[Tensor, Tensor]]:
     """(inputs, labels), batch by batch, whatever the data came as."""
     columns = data.tensors if isinstance(data, TensorDataset) else data
     if isinstance(columns, tuple | list) and len(columns) > 1 and all(isinstance(column, Tensor) for column in columns):
@@ -170,7 +172,7 @@ def _first_rows(data, rows: int) -> Tensor:
 
 
 def _check_output(name: str, model: nn.Module, example: Tensor) -> None:
-    with evaluating(model):
+    with eval_mode(model):
         logits = model(example.to(device_of(model, example.device)))
     if not isinstance(logits, Tensor):
         raise TypeError(f"models[{name!r}] must give a tensor of logits, got {type(logits).__name__}; wrap it so that it does")

@@ -11,8 +11,8 @@ import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from course_lib.checks import observing
-from course_lib.checks.judging import (
+from course_lib.checks.engine import observing
+from course_lib.checks.engine.judging import (
     ALL,
     NOTHING_TO_COMPARE,
     Expected,
@@ -23,9 +23,9 @@ from course_lib.checks.judging import (
     read_observation,
     resemblance,
 )
-from course_lib.checks.observing import Observed, Recorder
-from course_lib.checks.records import read
-from course_lib.checks.report import CheckFailed, PartResult, Report
+from course_lib.checks.engine.observing import Observed, Recorder
+from course_lib.checks.engine.records import read
+from course_lib.checks.engine.report import CheckFailed, PartResult, Report
 
 SEED = 0  # of the checks in notebooks
 TIME_LIMIT = 3.0  # seconds for a part

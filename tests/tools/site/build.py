@@ -1,6 +1,6 @@
 """Build the course as a static site: pages to read, from the README, the notebooks and the starters as they are saved.
 
-    python -m notebooks.website [--out DIR]        in the folder of the repository
+    python -m tests.tools.site [--out DIR]        in the folder of the repository
 
 Nothing is run and nothing is fetched. DIR is build/site, unless told otherwise. What an earlier build left there is replaced;
 a folder that holds anything else, be it a changed page, is left as it is.
@@ -16,8 +16,8 @@ from pathlib import Path
 
 from sphinx.cmd.build import build_main
 
-from notebooks import address
-from notebooks.website import pages
+from tests.tools import address
+from tests.tools.site import pages
 
 OUT = address.ROOT / "build" / "site"
 MADE = ".made.json"  # file -> SHA-256, of all that a build wrote
@@ -66,7 +66,7 @@ def _content(folder: Path) -> dict[str, str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m notebooks.website", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m tests.tools.site", description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=OUT, help="the folder to write to (default: build/site)")
     out = parser.parse_args(arguments).out
     try:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import nbformat
 
-from notebooks import address
+from tests.tools import address
 
 README = address.ROOT / "README.md"
 LINK = re.compile(r"(?<=\]\()[^)\s]+(?=\))")
@@ -37,7 +37,7 @@ def starters() -> list[Path]:
 
 def pictures() -> list[Path]:
     """What the README shows."""
-    return sorted(path for path in (address.ROOT / "notebooks" / "pictures").iterdir() if path.suffix in (".png", ".gif"))
+    return sorted(path for path in (address.ROOT / "tests" / "tools" / "pictures").iterdir() if path.suffix in (".png", ".gif"))
 
 
 def write(folder: Path) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from course_lib.loops import device_of, evaluating
+from course_lib.basics import device_of, eval_mode
 
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 OLDEST_TORCH = (2, 6)  # the first whose torch.onnx.export takes a torch.export program and keeps the weights in one file
@@ -65,7 +65,7 @@ def to_onnx(model: nn.Module, example: Tensor) -> bytes:
     if len(example) < 2:
         raise ValueError(f"example must be a batch of at least two inputs, got {len(example)}")
     example = example.detach().to(device_of(model))
-    with evaluating(model):
+    with eval_mode(model):
         program = torch.export.export(model, (example,), dynamic_shapes=({0: torch.export.Dim("batch")},))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own, about itself
