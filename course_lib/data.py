@@ -76,6 +76,16 @@ def fashion_mnist(
     return _read_splits(SAMPLE_FOLDER, SAMPLE_SHA256, device)
 
 
+def take_rows(dataset: TensorDataset, rows: Tensor | slice) -> TensorDataset:
+    """Return the examples of `dataset` that `rows` names: a slice, a mask (n,) of bools, or indices in the order wanted.
+
+    A dataset indexed as it is, `dataset[rows]`, gives its columns and forgets that they are one.
+    """
+    if not isinstance(dataset, TensorDataset):
+        raise TypeError(f"dataset must be a TensorDataset, got {type(dataset).__name__}")
+    return TensorDataset(*dataset[rows])
+
+
 def to_pixels(images: Tensor) -> Tensor:
     """Normalised images back to brightness in [0, 1]."""
     return (images * PIXEL_STD + PIXEL_MEAN).clamp(0, 1)

@@ -1,4 +1,4 @@
-"""What is measured of models and of experiments."""
+"""Measures of outputs (entropy, divergence, accuracy, calibration), of models (parameters, memory) and of experiments."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -11,6 +11,27 @@ from torch import Tensor, nn
 def entropy_bits(probabilities: Tensor) -> Tensor:
     """Entropy of each row in bits (Shannon 1948): (..., num_classes) -> (...). 0 for certainty, log2(num_classes) at most."""
     return -torch.xlogy(probabilities, probabilities).sum(-1) / math.log(2)
+
+
+def kl_divergence(logits: Tensor, other_logits: Tensor) -> Tensor:
+    """Return KL(p‖q) of each row in nats (Kullback & Leibler 1951), p and q being the softmax of `logits` and `other_logits`.
+
+    Both (..., num_classes), or shapes that broadcast to it; returns (...). Log-probabilities are logits, too. A class to
+    which p gives nothing counts for nothing, whatever q gives it.
+    """
+    log_p, log_q = logits.log_softmax(-1), other_logits.log_softmax(-1)
+    p = log_p.exp()
+    return torch.where(p > 0, p * (log_p - log_q), 0).sum(-1)
+
+
+def js_divergence(logits: Tensor, other_logits: Tensor) -> Tensor:
+    """Return the Jensen-Shannon divergence of each row in nats (Lin 1991): the mean of both KLs to the mixture (p + q) / 2.
+
+    Arguments and result as in `kl_divergence`. At most log 2.
+    """
+    log_p, log_q = logits.log_softmax(-1), other_logits.log_softmax(-1)
+    log_m = torch.logaddexp(log_p, log_q) - math.log(2)
+    return (kl_divergence(log_p, log_m) + kl_divergence(log_q, log_m)) / 2
 
 
 def accuracy(logits: Tensor, labels: Tensor) -> float:
@@ -121,16 +142,23 @@ class Interval(NamedTuple):
 
 
 def mean_interval(values: Sequence[float]) -> Interval:
-    """The mean of independent runs and its 95 % interval by Student's t (Student 1908): at least two values, no NaN.
-
-    For a paired comparison give it the differences.
-    """
+    """Return the mean of independent runs and its 95 % interval by Student's t (Student 1908): at least two values, no NaN."""
     n = len(values)
     if n < 2 or not all(map(math.isfinite, values)):
         raise ValueError(f"values must be at least two finite numbers, got {list(values)}")
     mean = math.fsum(values) / n
     variance = math.fsum((value - mean) ** 2 for value in values) / (n - 1)
     return Interval(mean, _t_975(n - 1) * math.sqrt(variance / n))
+
+
+def paired_interval(values: Sequence[float], others: Sequence[float]) -> Interval:
+    """Return the interval of `values` minus `others`, seed by seed: two runs that share a seed share its luck.
+
+    Raises ValueError unless both hold as many finite numbers, two at least.
+    """
+    if len(values) != len(others):
+        raise ValueError(f"values and others must be of the same length, one pair a seed; got {len(values)} and {len(others)}")
+    return mean_interval([value - other for value, other in zip(values, others, strict=True)])
 
 
 def _t_975(freedom: int) -> float:

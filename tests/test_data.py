@@ -11,6 +11,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from torch.utils.data import TensorDataset
 
 from course_lib import data
 from course_lib.data import CLASSES, DataError, Mixture, fashion_mnist, full_folder, to_pixels
@@ -313,3 +314,21 @@ def test_a_wrong_mixture(arguments, says):
 def test_a_sample_has_at_least_one_point(n, error, says):
     with pytest.raises(error, match=says):
         Mixture().sample(n)
+
+
+@pytest.mark.parametrize(
+    ("rows", "wanted"),
+    [(slice(2), [0, 1]), (torch.tensor([3, 0]), [3, 0]), (torch.tensor([False, True, False, True]), [1, 3])],
+)
+def test_rows_of_a_dataset_are_a_dataset_with_all_columns(rows, wanted):
+    dataset = TensorDataset(torch.arange(8.0).reshape(4, 2), torch.arange(4), 10 * torch.arange(4))
+    taken = data.take_rows(dataset, rows)
+    assert isinstance(taken, TensorDataset)
+    assert taken.tensors[1].tolist() == wanted
+    assert torch.equal(taken.tensors[0], dataset.tensors[0][wanted])
+    assert taken.tensors[2].tolist() == [10 * row for row in wanted]
+
+
+def test_rows_of_what_is_no_dataset():
+    with pytest.raises(TypeError, match="dataset must be a TensorDataset, got list"):
+        data.take_rows([1, 2], slice(1))

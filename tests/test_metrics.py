@@ -16,7 +16,10 @@ from course_lib.metrics import (
     count_parameters,
     entropy_bits,
     expected_calibration_error,
+    js_divergence,
+    kl_divergence,
     mean_interval,
+    paired_interval,
     reliability,
 )
 from course_lib.models import new_student
@@ -178,3 +181,37 @@ def test_what_reliability_refuses():
     for bins in (0, -1, 2.5, True):
         with pytest.raises(ValueError, match="bins must be an int of at least 1"):
             reliability(p, labels, bins)
+
+
+# ---- divergences ----
+
+
+def test_kl_by_hand(v, z):
+    assert kl_divergence(v, z).tolist() == pytest.approx([0.379738], abs=1e-6)
+    assert kl_divergence(z, v).tolist() == pytest.approx([0.463214], abs=1e-6)
+
+
+def test_divergences_of_batches_that_broadcast():
+    logits, other = torch.randn(5, 1, 4, generator=(g := torch.Generator().manual_seed(0))), torch.randn(3, 4, generator=g)
+    p, q = logits.softmax(-1), other.softmax(-1)
+    m = (p + q) / 2
+    torch.testing.assert_close(kl_divergence(logits, other), (p * (p / q).log()).sum(-1))
+    js = ((p * (p / m).log()).sum(-1) + (q * (q / m).log()).sum(-1)) / 2
+    torch.testing.assert_close(js_divergence(logits, other), js)
+    assert kl_divergence(logits, other).shape == (5, 3)
+
+
+def test_a_class_without_probability_counts_for_nothing():
+    inf = math.inf
+    one, half = torch.tensor([0.0, -inf]), torch.tensor([0.0, 0.0])
+    assert kl_divergence(one, one) == 0
+    assert kl_divergence(one, half).item() == pytest.approx(math.log(2))
+    assert kl_divergence(half, one) == inf
+    assert js_divergence(one, torch.tensor([-inf, 0.0])).item() == pytest.approx(math.log(2))
+
+
+def test_a_paired_interval_is_that_of_the_differences():
+    a, b = [3.0, 5.0, 4.0], [1.0, 2.5, 2.0]
+    assert paired_interval(a, b) == mean_interval([2.0, 2.5, 2.0])
+    with pytest.raises(ValueError, match="values and others must be of the same length, one pair a seed; got 3 and 2"):
+        paired_interval(a, b[:2])
