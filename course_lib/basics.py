@@ -19,14 +19,36 @@ def check_positive_int(name: str, value: int) -> None:
 def seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
     """Start torch's default random numbers on `device` from `seed`; afterwards let them go on as if nothing had happened."""
     device = torch.device(device)
-    cuda = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(cuda):
-        # Not torch.manual_seed: that would also reseed the devices that are not restored here.
-        torch.default_generator.manual_seed(seed)
-        for each in cuda:  # pragma: no cover - where there is a GPU
-            with torch.cuda.device(each):
+    before = random_state(device)
+    try:
+        torch.default_generator.manual_seed(seed)  # not torch.manual_seed: it also reseeds devices that are not restored here
+        if device.type == "cuda":  # pragma: no cover - where there is such a GPU
+            with torch.cuda.device(device):
                 torch.cuda.manual_seed(seed)
+        if device.type == "mps":
+            torch.mps.manual_seed(seed)
         yield
+    finally:
+        set_random_state(before, device)
+
+
+def random_state(device: torch.device) -> list[torch.Tensor]:
+    """Return the state of torch's default random numbers on the CPU and, where it is a GPU, on `device`."""
+    states = [torch.get_rng_state()]
+    if device.type == "cuda":  # pragma: no cover
+        states.append(torch.cuda.get_rng_state(device))
+    if device.type == "mps":
+        states.append(torch.mps.get_rng_state())
+    return states
+
+
+def set_random_state(states: list[torch.Tensor], device: torch.device) -> None:
+    """Take torch's default random numbers back to where `random_state` found them."""
+    torch.set_rng_state(states[0])
+    if device.type == "cuda":  # pragma: no cover
+        torch.cuda.set_rng_state(states[1], device)
+    if device.type == "mps":
+        torch.mps.set_rng_state(states[1])
 
 
 @contextmanager

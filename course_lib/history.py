@@ -35,6 +35,11 @@ class History:
     def epochs(self) -> int:
         return len(self.by_epoch["loss"])
 
+    @property
+    def first_nan(self) -> int | None:
+        """The first step, counted from 1, whose loss was NaN; None where there is none."""
+        return next((step for step, loss in enumerate(self.by_step["loss"], 1) if math.isnan(loss)), None)
+
     def add_step(self, loss: SupportsFloat, lr: float, log: Mapping[str, SupportsFloat | None] | None = None) -> None:
         """Record one step; what is None, or was logged in other steps only, is recorded as NaN.
 
@@ -81,7 +86,9 @@ class History:
     def __repr__(self) -> str:
         head = f"{self.objective}: {self.epochs} of {self.planned_epochs} epochs, {self.steps} steps"
         lines = [head + (", stopped early" if self.stopped_early else "")]
-        shown = [name for name in self.by_epoch if not all(math.isnan(value) for value in self.by_epoch[name])]
+        if self.first_nan is not None:
+            lines.append(f"the loss is no number (NaN) from step {self.first_nan} on")
+        shown = [name for name, column in self.by_epoch.items() if name == "loss" or not all(map(math.isnan, column))]
         if self.epochs:
             lines.append("epoch  " + "  ".join(f"{name:>9}" for name in map(_heading, shown)))
         rows = range(self.epochs)

@@ -3,17 +3,30 @@
 The objectives live in `course_lib.objectives`; the two that every notebook uses can be imported from here as well.
 """
 
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
+from os import PathLike
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from course_lib.basics import check_positive_int, device_of, eval_mode, restore_modes, seeded
+from course_lib.batches import batches_in_order, check_last_batch, to_device, training_batches
+from course_lib.checkpoints import Run
 from course_lib.history import History
-from course_lib.objectives import IGNORE_INDEX, Distillation, FloatOrSchedule, HardLabels, Loss, Objective, value_at
-from course_lib.schedules import check_positive
+from course_lib.objectives import (
+    IGNORE_INDEX,
+    Distillation,
+    FloatOrSchedule,
+    HardLabels,
+    Loss,
+    Objective,
+    logits_of,
+    read_batch,
+    value_at,
+)
+from course_lib.schedules import check_not_negative
 
 __all__ = ["Distillation", "HardLabels", "evaluate", "fit", "predict", "with_teacher_logits"]
 
@@ -32,34 +45,42 @@ def fit(
     validation: TensorDataset | DataLoader | None = None,
     on_step: Callable[[History], bool | None] | None = None,
     on_epoch: Callable[[History], bool | None] | None = None,
+    checkpoint: str | PathLike | None = None,
 ) -> History:
     """Train `model` in place with Adam (Kingma & Ba 2015), on the device that it is on; return the `History` of the run.
 
-    data: a TensorDataset (inputs, labels[, teacher logits]), shuffled here and cut into batches by indexing, or any
-    DataLoader that knows its length; it then makes the batches. lr: a number, or a schedule of progress.
-    validation: data whose accuracy is measured after every epoch. on_step, on_epoch: called with the history so far;
-    one that returns True ends the run, as Ctrl-C does. Either way the model and the history stay usable, and the
-    history says `stopped_early` where epochs are missing. All of torch's randomness comes from `seed`, and its global
-    state is left as it was found. The model is trained in train mode; afterwards each of its modules is in the mode that
-    it was in. Raises TypeError or ValueError, naming the argument that is wrong.
+    data: a TensorDataset, shuffled here and cut into batches by indexing, or any DataLoader that knows its length; it then
+    makes the batches. What a batch must hold is up to the objective, whose own `parameters()`, where it has some, are trained
+    too; they must be on the model's device. lr: a number, or a schedule of progress. validation: data whose accuracy is
+    measured after every epoch. on_step, on_epoch: called with the history so far; one that returns True ends the run, as
+    Ctrl-C does. Either way the model and the history stay usable, and the history says `stopped_early` where epochs are
+    missing; an error carries the history so far as its attribute `history`. checkpoint: a file, written after every epoch;
+    where it is there already, the run goes on from it, to the same result as in one go. All of torch's randomness comes from
+    `seed`, and its global state is left as it was found. The model is trained in train mode; afterwards each of its modules
+    is in the mode that it was in. Raises TypeError or ValueError, naming the argument that is wrong.
     """
     _check_fit(model, objective, seed, validation)
     device = device_of(model)
-    batches = _batches(data, batch_size, seed, device)
+    batches = training_batches(data, batch_size, seed, device)
+    check_last_batch(model, batches)
     check_positive_int("epochs", epochs)
     history = History(_name(objective), epochs, len(batches))
     last_step = max(1, epochs * len(batches) - 1)  # max: a run of one step starts, and stays, at progress 0
+    _learning_rate(lr, 1.0)  # tried before the first step, lest the last one fails
     optimizer = torch.optim.Adam(_trained(model, objective), lr=_learning_rate(lr, 0.0), fused=True)
+    run = Run(model, objective, optimizer, batches, history, device, _settings(history, batch_size, seed))
 
     with seeded(seed, device), restore_modes(model):
         try:
-            for _ in range(epochs):
+            if checkpoint is not None and Path(checkpoint).exists():
+                run.load(Path(checkpoint))
+            for _ in range(history.epochs, epochs):
                 for batch in batches:
                     model.train()
                     progress = history.steps / last_step
                     optimizer.param_groups[0]["lr"] = _learning_rate(lr, progress)
 
-                    loss = _as_loss(objective(model, _to(batch, device), progress))
+                    loss = _as_loss(objective(model, to_device(batch, device), progress))
                     optimizer.zero_grad()
                     loss.total.backward()
                     optimizer.step()
@@ -67,22 +88,37 @@ def fit(
                     history.add_step(loss.total, optimizer.param_groups[0]["lr"], loss.log)
                     if on_step and _says_stop(on_step(history)):
                         raise KeyboardInterrupt
-                history.add_epoch(None if validation is None else evaluate(model, validation))
+                history.add_epoch(None if validation is None else evaluate(model, validation, ignore_index=_ignored(objective)))
+                if checkpoint is not None:
+                    run.save(Path(checkpoint))
                 if on_epoch and _says_stop(on_epoch(history)):
                     raise KeyboardInterrupt
         except KeyboardInterrupt:
             history.stopped_early = history.epochs < epochs
+        except Exception as error:
+            error.history = history
+            raise
         finally:
             optimizer.zero_grad()
     return history
 
 
-def evaluate(model: nn.Module, data: TensorDataset | DataLoader, batch_size: int = EVAL_BATCH_SIZE) -> float:
-    """The accuracy of `model` in eval mode, in [0, 1], over all rows whose label is not -100. The model is left as it was."""
+def evaluate(
+    model: nn.Module,
+    data: TensorDataset | DataLoader,
+    batch_size: int = EVAL_BATCH_SIZE,
+    *,
+    ignore_index: int = IGNORE_INDEX,
+) -> float:
+    """Return the accuracy of `model` in eval mode, in [0, 1], over all rows whose label is not ignore_index.
+
+    The model is left as it was. Raises ValueError if no row has a label, or the labels do not fit the logits.
+    """
     device, right, rows = device_of(model), 0, 0
-    for inputs, labels, *_ in _in_order(data, batch_size):
-        logits, labels = predict(model, inputs.to(device), batch_size), labels.to(device)
-        counted = labels != IGNORE_INDEX
+    for batch in batches_in_order(data, batch_size):
+        inputs, labels, _ = read_batch(to_device(batch, device))
+        logits = _logits_of_dict(model, inputs) if isinstance(inputs, Mapping) else predict(model, inputs, batch_size)
+        counted = labels != ignore_index
         right += int((logits.argmax(-1) == labels)[counted].sum())
         rows += int(counted.sum())
     if not rows:
@@ -91,10 +127,18 @@ def evaluate(model: nn.Module, data: TensorDataset | DataLoader, batch_size: int
 
 
 def predict(model: nn.Module, inputs: Tensor, batch_size: int = EVAL_BATCH_SIZE) -> Tensor:
-    """Logits of `model` in eval mode for (n, …) inputs, in their order and on their device. The model is left as it was."""
+    """Return the logits of `model` in eval mode for (n, …) inputs, in their order and on their device.
+
+    The model is left as it was.
+    """
     device = device_of(model, default=inputs.device)
     with eval_mode(model):
-        return torch.cat([model(part.to(device)).to(inputs.device) for part in inputs.split(batch_size)])
+        return torch.cat([logits_of(model, part.to(device)).to(inputs.device) for part in inputs.split(batch_size)])
+
+
+def _logits_of_dict(model: nn.Module, inputs: Mapping) -> Tensor:
+    with eval_mode(model):
+        return logits_of(model, inputs)
 
 
 def with_teacher_logits(teacher: nn.Module, dataset: TensorDataset, batch_size: int = EVAL_BATCH_SIZE) -> TensorDataset:
@@ -129,51 +173,6 @@ def _says_stop(answer: object) -> bool:
     return answer is True or (getattr(answer, "ndim", None) == 0 and answer.item() is True)
 
 
-class _ShuffledBatches:
-    """The batches of a TensorDataset in a new order each time, cut by indexing on the device: no workers, no collating."""
-
-    def __init__(self, dataset: TensorDataset, batch_size: int, seed: int, device: torch.device):
-        self.tensors = [tensor.to(device) for tensor in dataset.tensors]
-        self.batch_size = batch_size
-        # A generator of its own: two objectives with the same seed meet the same batches, whatever else draws numbers.
-        self.generator = torch.Generator().manual_seed(seed)
-
-    def __len__(self) -> int:
-        return math.ceil(len(self.tensors[0]) / self.batch_size)
-
-    def __iter__(self) -> Iterator[list[Tensor]]:
-        order = torch.randperm(len(self.tensors[0]), generator=self.generator).to(self.tensors[0].device)
-        for rows in order.split(self.batch_size):
-            yield [tensor.index_select(0, rows) for tensor in self.tensors]  # a quarter of the time of tensor[rows]
-
-
-def _batches(data, batch_size: int, seed: int, device: torch.device) -> "_ShuffledBatches | DataLoader":
-    if isinstance(data, DataLoader):
-        try:
-            steps = len(data)
-        except TypeError as error:
-            raise ValueError(
-                "data must know its length, since schedules run over the whole training; got a DataLoader that does not"
-            ) from error
-        if not steps:
-            raise ValueError("data must hold at least one batch, got an empty DataLoader")
-        return data
-    if not isinstance(data, TensorDataset):
-        raise TypeError(f"data must be a TensorDataset or a DataLoader, got {type(data).__name__}")
-    check_positive_int("batch_size", batch_size)
-    if not data.tensors or not len(data):
-        raise ValueError("data must hold at least one example, got none")
-    return _ShuffledBatches(data, batch_size, seed, device)
-
-
-def _in_order(data, batch_size: int):
-    if isinstance(data, TensorDataset):
-        return zip(*(tensor.split(batch_size) for tensor in data.tensors), strict=True)
-    if isinstance(data, DataLoader):
-        return data
-    raise TypeError(f"data must be a TensorDataset or a DataLoader, got {type(data).__name__}")
-
-
 def _name(objective: Objective) -> str:
     return getattr(objective, "__name__", None) or repr(objective)
 
@@ -193,16 +192,17 @@ def _as_loss(result: Loss | Tensor) -> Loss:
     return loss
 
 
-def _to(batch, device: torch.device):
-    """The batch, on `device`: a tensor, or a list, tuple or dict of what can be moved; anything else as it is."""
-    if isinstance(batch, Tensor):
-        return batch.to(device)
-    if isinstance(batch, dict):
-        return {name: _to(value, device) for name, value in batch.items()}
-    return [_to(value, device) for value in batch] if isinstance(batch, list | tuple) else batch
+def _ignored(objective: Objective) -> int:
+    return getattr(objective, "ignore_index", IGNORE_INDEX)
+
+
+def _settings(history: History, batch_size: int, seed: int) -> dict[str, int | str]:
+    """What a checkpoint must have in common with the call that goes on from it."""
+    named = {"objective": history.objective, "epochs": history.planned_epochs, "steps_per_epoch": history.steps_per_epoch}
+    return {**named, "batch_size": batch_size, "seed": seed}
 
 
 def _learning_rate(lr: FloatOrSchedule, progress: float) -> float:
     value = value_at(lr, progress)
-    check_positive("lr", value)
+    check_not_negative("lr", value)
     return value

@@ -7,11 +7,12 @@ parameters of its own, such as a projector between features, offers them by a me
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from course_lib.basics import device_of
 from course_lib.losses import DIVERGENCES, check_alpha, check_temperature, distillation_terms, hard_label_loss
 
 FloatOrSchedule = float | Callable[[float], float]  # a number, or a schedule: progress in [0, 1] -> number
@@ -35,66 +36,151 @@ class Loss:
 Objective = Callable[[nn.Module, Any, float], Loss | Tensor]
 
 
-class HardLabels:
-    """Cross-entropy with the labels: training as usual. Of a batch it reads inputs and labels, the first two columns."""
+class Batch(NamedTuple):
+    """A batch of labelled examples, as `HardLabels` and `Distillation` read it.
 
-    def __call__(self, student: nn.Module, batch: list[Tensor], progress: float) -> Loss:
-        inputs, labels, *_ = _columns(batch)
-        student_logits = student(inputs)
-        hard = hard_label_loss(student_logits, labels, ignore_index=IGNORE_INDEX)
-        return Loss(hard, student_logits, {"hard": hard, "accuracy": _accuracy(student_logits, labels)})
+    inputs: what the model is called on, a tensor, or a dict of its keyword arguments. labels: int64 of shape (...), or
+    probabilities (..., num_classes). teacher_logits: (..., num_classes) where they travel with the batch, else None.
+    """
+
+    inputs: Tensor | dict
+    labels: Tensor
+    teacher_logits: Tensor | None = None
+
+
+def read_batch(batch) -> Batch:
+    """Read columns (inputs, labels[, teacher logits]), or a dict with "labels", perhaps "teacher_logits", and inputs by name.
+
+    Labels are taken as they stand: a causal language model needs them shifted by one position, since each row of its logits
+    is about the token after it. Raises ValueError for any other form.
+    """
+    if isinstance(batch, Mapping) and "labels" in batch and len(batch) > 1:
+        inputs = {name: value for name, value in batch.items() if name not in ("labels", "teacher_logits")}
+        return Batch(inputs, batch["labels"], batch.get("teacher_logits"))
+    if isinstance(batch, list | tuple) and len(batch) in (2, 3):
+        return Batch(*batch)
+    got = f"{len(batch)} columns" if isinstance(batch, list | tuple) else f"a {type(batch).__name__}"
+    if isinstance(batch, Mapping):
+        got = f"a dict of {', '.join(map(repr, batch)) or 'nothing'}"
+    raise ValueError(
+        "data must have columns inputs, labels and, if wanted, teacher logits, or give dicts with 'labels' and the model's "
+        f"inputs by name; got {got}"
+    )
+
+
+def logits_of(model: nn.Module, inputs: Tensor | dict) -> Tensor:
+    """Call the model and return its logits: its output, or what that holds by the name `logits`, as in Hugging Face."""
+    output = model(**inputs) if isinstance(inputs, Mapping) else model(inputs)
+    logits = getattr(output, "logits", output)
+    if not isinstance(logits, Tensor):
+        raise TypeError(
+            f"the model must give a tensor of logits, or an output with one in .logits; got {type(output).__name__}"
+        )
+    return logits
+
+
+class HardLabels:
+    """Cross-entropy with the labels: training as usual. Teacher logits that travel with a batch are left unread.
+
+    A batch is what `read_batch` takes. Rows whose label is ignore_index count nowhere. It logs hard, in nats, and accuracy.
+    """
+
+    def __init__(self, ignore_index: int = IGNORE_INDEX):
+        self.ignore_index = ignore_index
+
+    def __call__(self, student: nn.Module, batch, progress: float) -> Loss:
+        inputs, labels, _ = read_batch(batch)
+        student_logits = logits_of(student, inputs)
+        hard = hard_label_loss(student_logits, labels, ignore_index=self.ignore_index)
+        return Loss(hard, student_logits, {"hard": hard, "accuracy": _accuracy(student_logits, labels, self.ignore_index)})
 
     def __repr__(self) -> str:
-        return "HardLabels()"
+        return f"HardLabels({_unless_default(self.ignore_index)})"
 
 
 class Distillation:
     """`alpha * soft + (1 - alpha) * hard`, the teacher's outputs being the soft targets (Hinton et al. 2015, section 2).
 
-    teacher: a module from inputs to logits. It is put in eval mode at every step, gets no gradient, keeps its weights
-    and statistics bit for bit, and is moved to the inputs' device. T, alpha: a number, or a schedule of progress.
-    A batch holds inputs, labels and, if wanted, the teacher's logits (see `course_lib.loops.with_teacher_logits`), for which
-    the teacher then does not run. It logs soft (T² times the divergence, in nats), hard (cross-entropy, in nats), T, alpha
-    and accuracy. Raises TypeError or ValueError, naming the argument that is wrong.
+    teacher: a module from inputs to logits. It is put in eval mode at every step, gets no gradient, keeps its weights and
+    statistics bit for bit, is moved to the inputs' device, and gets floating-point inputs in its own dtype. It may share
+    frozen layers with the student, which then run in eval mode. T, alpha: a number, or a schedule of progress.
+    A batch is what `read_batch` takes; where the teacher's logits travel with it (`course_lib.loops.with_teacher_logits`),
+    the teacher does not run. Rows whose label is ignore_index count nowhere. It logs soft (T² times the divergence, in nats),
+    hard (cross-entropy, in nats), T, alpha and accuracy. Raises TypeError or ValueError, naming the argument that is wrong.
     """
 
-    def __init__(self, teacher: nn.Module, T: FloatOrSchedule = 2.0, alpha: FloatOrSchedule = 0.5, divergence: str = "forward"):
+    def __init__(
+        self,
+        teacher: nn.Module,
+        T: FloatOrSchedule = 2.0,
+        alpha: FloatOrSchedule = 0.5,
+        divergence: str = "forward",
+        ignore_index: int = IGNORE_INDEX,
+    ):
         if not isinstance(teacher, nn.Module):
             raise TypeError(f"teacher must be a torch.nn.Module, got {type(teacher).__name__}")
         if divergence not in DIVERGENCES:
             raise ValueError(f"divergence must be one of {', '.join(map(repr, DIVERGENCES))}; got {divergence!r}")
-        check_temperature(value_at(T, 0.0))
-        check_alpha(value_at(alpha, 0.0))
+        for progress in (0.0, 1.0):  # both ends, since the last step is late for learning of a T that is 0 there
+            check_temperature(value_at(T, progress))
+            check_alpha(value_at(alpha, progress))
         self.teacher, self.T, self.alpha, self.divergence = teacher, T, alpha, divergence
+        self.ignore_index = ignore_index
 
-    def __call__(self, student: nn.Module, batch: list[Tensor], progress: float) -> Loss:
+    def __call__(self, student: nn.Module, batch, progress: float) -> Loss:
         self._check_student(student)
-        inputs, labels, *cached = _columns(batch)
-        student_logits = student(inputs)
-        teacher_logits = cached[0] if cached else self.teacher_logits(inputs)
+        inputs, labels, teacher_logits = read_batch(batch)
+        # At every step: the teacher may be part of a module whose train() was called since the last one. And before the
+        # student runs: frozen layers that it shares with the teacher must keep their statistics.
+        self.teacher.eval()
+        student_logits = logits_of(student, inputs)
+        if teacher_logits is None:
+            teacher_logits = self.teacher_logits(inputs)
         T, alpha = value_at(self.T, progress), value_at(self.alpha, progress)
         check_alpha(alpha)
         alpha = float(alpha)
         soft, hard = distillation_terms(
-            student_logits, teacher_logits, labels, T, divergence=self.divergence, ignore_index=IGNORE_INDEX
+            student_logits, teacher_logits, labels, T, divergence=self.divergence, ignore_index=self.ignore_index
         )
-        log = {"soft": soft, "hard": hard, "T": T, "alpha": alpha, "accuracy": _accuracy(student_logits, labels)}
+        accuracy = _accuracy(student_logits, labels, self.ignore_index)
+        log = {"soft": soft, "hard": hard, "T": T, "alpha": alpha, "accuracy": accuracy}
         return Loss(alpha * soft + (1 - alpha) * hard, student_logits, log)
 
     @torch.no_grad()
-    def teacher_logits(self, inputs: Tensor) -> Tensor:
-        """Return the teacher's logits for a batch of inputs."""
-        # eval() at every step: the teacher may be part of a module whose train() was called since the last one.
-        return self.teacher.to(inputs.device).eval()(inputs)
+    def teacher_logits(self, inputs: Tensor | dict) -> Tensor:
+        """Return the teacher's logits for a batch of inputs, in its own dtype, on the inputs' device."""
+        tensors = inputs.values() if isinstance(inputs, Mapping) else [inputs]
+        device = next(value.device for value in tensors if isinstance(value, Tensor))
+        if device_of(self.teacher, device) != device:  # not otherwise: a quantized model may refuse to be moved
+            self.teacher.to(device)
+        dtype = next((each.dtype for each in self.teacher.parameters() if each.is_floating_point()), None)
+
+        def own_dtype(value):
+            return value.to(dtype) if dtype and isinstance(value, Tensor) and value.is_floating_point() else value
+
+        if isinstance(inputs, Mapping):
+            inputs = {name: own_dtype(value) for name, value in inputs.items()}
+        else:
+            inputs = own_dtype(inputs)
+        return logits_of(self.teacher.eval(), inputs)
 
     def _check_student(self, student: nn.Module) -> None:
         theirs = {id(parameter) for parameter in self.teacher.parameters()}
-        if student is self.teacher or any(id(parameter) in theirs for parameter in student.parameters()):
-            raise ValueError("teacher and student must be different modules, got two that share parameters")
+        shared = [each for each in student.parameters() if id(each) in theirs]
+        if student is self.teacher or any(each.requires_grad for each in shared):
+            raise ValueError(
+                "teacher and student must be different modules, got two that share parameters; layers in common must be "
+                "frozen: requires_grad_(False)"
+            )
 
     def __repr__(self) -> str:
-        teacher = type(self.teacher).__name__
-        return f"Distillation({teacher}, T={self.T}, alpha={self.alpha}, divergence={self.divergence!r})"
+        settings = f"T={self.T}, alpha={self.alpha}, divergence={self.divergence!r}"
+        more = _unless_default(self.ignore_index)
+        return f"Distillation({type(self.teacher).__name__}, {settings}{more and ', ' + more})"
+
+
+def _unless_default(ignore_index: int) -> str:
+    return "" if ignore_index == IGNORE_INDEX else f"ignore_index={ignore_index}"
 
 
 def value_at(setting: FloatOrSchedule, progress: float) -> float:
@@ -102,16 +188,11 @@ def value_at(setting: FloatOrSchedule, progress: float) -> float:
     return setting(progress) if callable(setting) else setting
 
 
-def _columns(batch: list[Tensor]) -> list[Tensor]:
-    if not isinstance(batch, list | tuple) or len(batch) not in (2, 3):
-        what = f"{len(batch)} columns" if isinstance(batch, list | tuple) else f"a {type(batch).__name__}"
-        raise ValueError(f"data must have columns inputs, labels and, if wanted, teacher logits; got {what}")
-    return batch
-
-
 @torch.no_grad()
-def _accuracy(logits: Tensor, labels: Tensor) -> Tensor | None:
+def _accuracy(logits: Tensor, labels: Tensor, ignore_index: int) -> Tensor | None:
     """The share of the labelled rows that are right, in [0, 1]; None where no row has a label."""
-    counted = labels != IGNORE_INDEX
+    if labels.is_floating_point():
+        labels = labels.argmax(-1)
+    counted = labels != ignore_index
     right = (logits.argmax(-1) == labels)[counted]
     return right.float().mean() if len(right) else None

@@ -1,4 +1,4 @@
-"""A temperature, or any other positive setting, as a function of training progress.
+"""A temperature, a weight or a learning rate as a function of training progress.
 
 Each schedule is a callable `progress -> value`, for progress from 0 (the first step) to 1 (the last). All are frozen
 dataclasses: they compare, pickle, and print as the call that makes them.
@@ -11,12 +11,12 @@ from numbers import Real
 
 @dataclass(frozen=True)
 class constant:  # noqa: N801 - named like the functions that they are to the reader
-    """The same T throughout. Raises TypeError or ValueError unless T is finite and above 0."""
+    """The same T throughout. Raises TypeError or ValueError unless T is finite and not below 0."""
 
     T: float
 
     def __post_init__(self):
-        check_positive("T", self.T)
+        check_not_negative("T", self.T)
 
     def __call__(self, progress: float) -> float:
         _check_progress(progress)
@@ -29,8 +29,11 @@ class _Decay:
     end: float
 
     def __post_init__(self):
-        check_positive("start", self.start)
-        check_positive("end", self.end)
+        self._check("start", self.start)
+        self._check("end", self.end)
+
+    def _check(self, name: str, value: float) -> None:
+        check_not_negative(name, value)
 
     def __call__(self, progress: float) -> float:
         _check_progress(progress)
@@ -58,17 +61,22 @@ class cosine(_Decay):  # noqa: N801
 
 @dataclass(frozen=True)
 class exponential(_Decay):  # noqa: N801
-    """The same factor in every step: a straight line for log T."""
+    """The same factor in every step: a straight line for log T. Neither end can be 0."""
+
+    def _check(self, name: str, value: float) -> None:
+        check_not_negative(name, value)
+        if value == 0:
+            raise ValueError(f"{name} must be above 0 for exponential, which multiplies; got {value}")
 
     def _between(self, progress: float) -> float:
         return self.start ** (1 - progress) * self.end**progress
 
 
-def check_positive(name: str, value: float) -> None:
-    """Raise, naming the argument, unless value is a finite number above 0."""
+def check_not_negative(name: str, value: float) -> None:
+    """Raise, naming the argument, unless value is a finite number, 0 or above. An end of 0 is right for alpha and for lr."""
     _check_real(name, value)
-    if not (math.isfinite(value) and value > 0):
-        raise ValueError(f"{name} must be a finite number above 0, got {value}")
+    if not (math.isfinite(value) and value >= 0):
+        raise ValueError(f"{name} must be a finite number, 0 or above; got {value}")
 
 
 def _check_progress(progress: float) -> None:

@@ -112,3 +112,17 @@ def test_repr_of_nothing_and_of_a_run_that_was_stopped():
     stopped = run(1)
     stopped.stopped_early = True
     assert "stopped early" in repr(stopped).splitlines()[0]
+
+
+def test_a_loss_that_becomes_nan_is_told_with_its_step_and_never_left_out_of_the_table():
+    history = History("mine", 2, 2)
+    for loss in (1.0, math.nan, math.nan, math.nan):
+        history.add_step(loss, 0.1)
+        if history.steps % 2 == 0:
+            history.add_epoch()
+    assert history.first_nan == 2
+    _, told, heading, *rows = repr(history).splitlines()
+    assert told == "the loss is no number (NaN) from step 2 on"
+    assert heading.split() == ["epoch", "loss", "lr"]
+    assert [row.split()[1] for row in rows] == ["nan", "nan"]
+    assert run(1).first_nan is None

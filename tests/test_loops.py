@@ -431,9 +431,8 @@ class Endless(IterableDataset):
         ({"epochs": 1.5}, TypeError, "epochs must be an int, got float"),
         ({"epochs": True}, TypeError, "epochs must be an int, got bool"),
         ({"batch_size": 0}, ValueError, "batch_size must be at least 1, got 0"),
-        ({"lr": 0.0}, ValueError, "lr must be a finite number above 0, got 0.0"),
-        ({"lr": -1.0}, ValueError, "lr must be a finite number above 0, got -1.0"),
-        ({"lr": math.nan}, ValueError, "lr must be a finite number above 0, got nan"),
+        ({"lr": -1.0}, ValueError, "lr must be a finite number, 0 or above; got -1.0"),
+        ({"lr": math.nan}, ValueError, "lr must be a finite number, 0 or above; got nan"),
         ({"lr": "fast"}, TypeError, "lr must be a real number, got str"),
     ],
 )
@@ -463,15 +462,34 @@ def test_wrong_arguments_of_distillation(change, error, says):
 
 
 @pytest.mark.parametrize(("name", "says"), [("T", "T must be a finite number above 0"), ("alpha", "alpha must lie in")])
-def test_a_schedule_that_goes_wrong_later(name, says):
-    objective = Distillation(network(1), **{name: lambda progress: 1 - 2 * progress})
+def test_a_schedule_that_ends_wrong_is_told_before_anything_is_trained(name, says):
     with pytest.raises(ValueError, match=says):
+        Distillation(network(1), **{name: lambda progress: 1 - 2 * progress})
+
+
+@pytest.mark.parametrize(("name", "says"), [("T", "T must be a finite number above 0"), ("alpha", "alpha must lie in")])
+def test_a_schedule_that_goes_wrong_on_its_way_keeps_the_history(name, says):
+    objective = Distillation(network(1), **{name: lambda progress: 0.5 if progress < 0.5 or progress == 1 else -1})
+    with pytest.raises(ValueError, match=says) as caught:
         fit(network(2), points(), objective, epochs=2, batch_size=16)
+    assert caught.value.history.steps == 4
+    assert caught.value.history.epochs == 1
 
 
-def test_a_learning_rate_that_goes_wrong_later():
-    with pytest.raises(ValueError, match="lr must be a finite number above 0"):
-        fit(network(2), points(), HardLabels(), epochs=2, batch_size=16, lr=lambda progress: 0.5 - progress)
+def test_a_learning_rate_that_ends_wrong_is_told_before_the_first_step():
+    model = network(2)
+    before = state(model)
+    with pytest.raises(ValueError, match=r"lr must be a finite number, 0 or above; got -0\.5"):
+        fit(model, points(), HardLabels(), epochs=2, batch_size=16, lr=lambda progress: 0.5 - progress)
+    assert same(state(model), before)
+
+
+def test_settings_that_reach_zero_where_zero_means_something():
+    objective = Distillation(network(1), alpha=linear(1, 0))
+    history = fit(network(2), points(), objective, epochs=2, batch_size=16, lr=linear(1e-3, 0))
+    assert (history.by_step["lr"][-1], history.by_step["alpha"][-1], history.steps) == (0, 0, 8)
+    with pytest.raises(ValueError, match=r"T must be a finite number above 0, got 0\.0"):
+        Distillation(network(1), T=linear(4, 0))
 
 
 def test_teacher_and_student_with_different_numbers_of_classes():

@@ -1,13 +1,15 @@
 """The objectives, called as `fit` calls them; and one of another kind, which trains without a line changed elsewhere."""
 
+from typing import NamedTuple
+
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
-from torch.utils.data import TensorDataset
+from torch.utils.data import DataLoader, TensorDataset
 
 from course_lib.basics import seeded
-from course_lib.loops import fit
+from course_lib.loops import evaluate, fit
 from course_lib.losses import distillation_loss
 from course_lib.objectives import Distillation, HardLabels, Loss, value_at
 from course_lib.schedules import linear
@@ -55,10 +57,109 @@ def test_without_labels_there_is_no_accuracy():
 
 
 @pytest.mark.parametrize("objective", [HardLabels(), Distillation(network(1))])
-@pytest.mark.parametrize(("batch", "got"), [((1,), "1 columns"), ((1, 2, 3, 4), "4 columns"), ({"x": 1}, "a dict")])
+@pytest.mark.parametrize(
+    ("batch", "got"),
+    [((1,), "1 columns"), ((1, 2, 3, 4), "4 columns"), ({"x": 1}, "a dict of 'x'"), ({}, "a dict of nothing"), (3, "a int")],
+)
 def test_a_batch_of_another_form_is_told(objective, batch, got):
-    with pytest.raises(ValueError, match=f"data must have columns inputs, labels and, if wanted, teacher logits; got {got}"):
+    with pytest.raises(ValueError, match=f"data must have columns inputs, labels .*; got {got}"):
         objective(network(), batch, 0.0)
+
+
+# ---- batches and outputs of other people's stacks ----
+
+
+class Output(NamedTuple):
+    logits: torch.Tensor
+
+
+class Named(nn.Module):
+    """Takes its inputs by name and gives an output with .logits, as the models of Hugging Face do."""
+
+    def __init__(self, seed=0):
+        super().__init__()
+        self.body = network(seed)
+
+    def forward(self, pixel_values, scale):
+        return Output(self.body(scale[:, None] * pixel_values))
+
+
+def named_examples(n=24):
+    inputs, labels = columns(n)
+    return [{"pixel_values": x, "scale": torch.tensor(2.0), "labels": y} for x, y in zip(inputs, labels, strict=True)]
+
+
+def test_batches_of_dicts_and_outputs_with_logits_train_as_tensors_do():
+    data, (inputs, labels) = DataLoader(named_examples(), batch_size=8), columns()
+    plain = DataLoader(TensorDataset(2 * inputs, labels), batch_size=8)
+    for make, examples in ((lambda student, teacher: (student, teacher), data), (lambda s, t: (s.body, t.body), plain)):
+        student, teacher = make(Named(), Named(1))
+        history = fit(student, examples, Distillation(teacher), epochs=2, validation=examples)
+        results = history.by_step["loss"], history.by_epoch["validation_accuracy"], evaluate(student, examples)
+        if examples is data:
+            first = results
+    assert first == results
+
+
+def test_a_dict_may_bring_the_teachers_logits():
+    inputs, labels = columns()
+    batch = {"pixel_values": inputs, "scale": torch.ones(24), "labels": labels, "teacher_logits": torch.zeros(24, 3)}
+    student, teacher = Named(), Named(1)
+    teacher.register_forward_pre_hook(lambda *_: pytest.fail("the teacher ran"))
+    loss = Distillation(teacher)(student, batch, 0.0)
+    torch.testing.assert_close(loss.total, distillation_loss(student.body(inputs), torch.zeros(24, 3), labels))
+
+
+def test_a_model_without_logits_is_told():
+    class Two(nn.Module):
+        def forward(self, inputs):
+            return inputs, inputs
+
+    with pytest.raises(TypeError, match=r"model must give a tensor of logits, or an output with one in .logits; got tuple"):
+        HardLabels()(Two(), columns(), 0.0)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_a_teacher_of_another_dtype_gets_inputs_in_its_own(dtype):
+    student, teacher, (inputs, labels) = network(), network(1).to(dtype), columns()
+    loss = Distillation(teacher)(student, [inputs, labels], 0.0)
+    torch.testing.assert_close(loss.total, distillation_loss(student(inputs), teacher(inputs.to(dtype)), labels))
+    assert teacher[0].weight.dtype == dtype
+
+
+def test_a_teacher_that_refuses_to_be_moved_is_not_where_it_is_right_already():
+    class Quantized(nn.Sequential):
+        def to(self, *args, **kwargs):
+            raise ValueError("a quantized model can't be moved")
+
+    assert Distillation(Quantized(*network(1)))(network(), columns(), 0.0).total.isfinite()
+
+
+def test_void_labels_of_another_number_count_nowhere():
+    student, teacher, (inputs, labels) = network(), network(1), columns()
+    void = labels.clone()
+    void[::3] = 255
+    kept = void != 255
+    for make in (HardLabels, lambda **settings: Distillation(teacher, **settings)):
+        partly, alone = make(ignore_index=255)(student, [inputs, void], 0.0), make()(student, [inputs[kept], labels[kept]], 0.0)
+        torch.testing.assert_close(partly.total, alone.total)
+        assert partly.log["accuracy"] == alone.log["accuracy"]
+    data = TensorDataset(inputs, void)
+    expected = (student(inputs).argmax(-1) == labels)[kept].double().mean().item()
+    assert evaluate(student, data, ignore_index=255) == pytest.approx(expected)
+    history = fit(network(), data, HardLabels(ignore_index=255), epochs=1, lr=0, validation=data)
+    assert history.by_epoch["validation_accuracy"] == pytest.approx([expected])
+
+
+def test_a_frozen_body_in_common_is_allowed_and_stays_as_it_is():
+    body = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Dropout(0.5)).requires_grad_(False)
+    student, teacher = nn.Sequential(body, nn.Linear(8, 3)), nn.Sequential(body, nn.Linear(8, 3))
+    before = {name: value.clone() for name, value in body.state_dict().items()}
+    history = fit(student, TensorDataset(*columns()), Distillation(teacher), epochs=4, lr=1e-2)
+    assert all(torch.equal(before[name], value) for name, value in body.state_dict().items())
+    assert history.by_step["loss"][-1] < history.by_step["loss"][0]
+    with pytest.raises(ValueError, match=r"must be different modules, .* layers in common must be frozen"):
+        fit(student, TensorDataset(*columns()), Distillation(teacher.requires_grad_(True)), epochs=1)
 
 
 def test_a_setting_is_a_number_or_a_schedule():

@@ -74,15 +74,25 @@ def test_repr():
     assert repr(constant(4.0)) == "constant(T=4.0)"
 
 
-@pytest.mark.parametrize("bad", [0, -1, math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("bad", [-1, math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("schedule", DECAYS)
-def test_a_temperature_that_is_not_above_zero(schedule, bad):
-    with pytest.raises(ValueError, match=f"start must be a finite number above 0, got {bad}"):
+def test_a_value_below_zero_or_not_finite(schedule, bad):
+    with pytest.raises(ValueError, match=f"start must be a finite number, 0 or above; got {bad}"):
         schedule(bad, 1)
-    with pytest.raises(ValueError, match=f"end must be a finite number above 0, got {bad}"):
+    with pytest.raises(ValueError, match=f"end must be a finite number, 0 or above; got {bad}"):
         schedule(5, bad)
-    with pytest.raises(ValueError, match=f"T must be a finite number above 0, got {bad}"):
+    with pytest.raises(ValueError, match=f"T must be a finite number, 0 or above; got {bad}"):
         constant(bad)
+
+
+def test_an_end_of_zero_is_right_for_alpha_and_lr_but_not_for_a_factor():
+    for schedule in (linear, cosine):
+        assert (schedule(1, 0)(0), schedule(1, 0)(0.5), schedule(1, 0)(1)) == (1, 0.5, 0)
+    assert constant(0)(0.3) == 0
+    with pytest.raises(ValueError, match="end must be above 0 for exponential, which multiplies; got 0"):
+        exponential(1, 0)
+    with pytest.raises(ValueError, match="start must be above 0 for exponential, which multiplies; got 0"):
+        exponential(0, 1)
 
 
 @pytest.mark.parametrize("bad", ["5", None, True])

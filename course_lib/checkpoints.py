@@ -1,0 +1,72 @@
+"""A run of `fit` on disk: written after every epoch, read by the next call, which goes on as if nothing had come between."""
+
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+
+from course_lib.basics import random_state, set_random_state
+from course_lib.batches import ShuffledBatches
+from course_lib.history import History
+
+
+@dataclass
+class Run:
+    """All that changes while `fit` runs, and what must be the same in the call that goes on with it."""
+
+    model: nn.Module
+    objective: object
+    optimizer: torch.optim.Optimizer
+    batches: ShuffledBatches | DataLoader
+    history: History
+    device: torch.device
+    settings: dict[str, int | str]
+
+    def save(self, path: Path) -> None:
+        """Write the run to `path`, in one move, so that a machine that stops halfway leaves the epoch before."""
+        state = {
+            "settings": self.settings,
+            "model": self.model.state_dict(),
+            "own": [parameter.detach() for parameter in self._own()],
+            "optimizer": self.optimizer.state_dict(),
+            "order": None if self._generator() is None else self._generator().get_state(),
+            "random": random_state(self.device),
+            "history": {name: value for name, value in asdict(self.history).items() if not name.startswith("_")},
+        }
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_name(path.name + ".part")
+        torch.save(state, beside)
+        os.replace(beside, path)
+
+    def load(self, path: Path) -> None:
+        """Go back to where the run at `path` was. ValueError if it is another run, or none: it is left as it is."""
+        try:
+            state = torch.load(path, map_location=self.device, weights_only=True)
+            saved = state["settings"]
+        except Exception as error:
+            raise ValueError(f"checkpoint must be a file that fit wrote, or not there yet; {path} can't be read") from error
+        other = [name for name, value in self.settings.items() if saved.get(name) != value]
+        if other:
+            differences = "; ".join(f"{name} {saved.get(name)!r} there, {self.settings[name]!r} here" for name in other)
+            raise ValueError(f"checkpoint must be of this run; {path} is of another: {differences}. Name another file")
+        self.model.load_state_dict(state["model"])
+        with torch.no_grad():
+            for parameter, value in zip(self._own(), state["own"], strict=True):
+                parameter.copy_(value)
+        self.optimizer.load_state_dict(state["optimizer"])
+        if state["order"] is not None:
+            self._generator().set_state(state["order"].cpu())
+        set_random_state([each.cpu() for each in state["random"]], self.device)
+        for name, value in state["history"].items():
+            setattr(self.history, name, value)
+        self.history.stopped_early = False
+
+    def _own(self) -> list[nn.Parameter]:
+        """The parameters that the objective brings, such as a projector's."""
+        return list(self.objective.parameters()) if hasattr(self.objective, "parameters") else []
+
+    def _generator(self) -> torch.Generator | None:
+        return getattr(self.batches, "generator", None)

@@ -1,0 +1,66 @@
+"""Batches: a last one of a single example is told, and anything that holds tensors is moved."""
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
+
+from course_lib.batches import batches_in_order, to_device, training_batches
+from course_lib.loops import HardLabels, fit
+
+
+def examples(n):
+    return TensorDataset(torch.randn(n, 4, generator=torch.Generator().manual_seed(0)), torch.arange(n) % 3)
+
+
+def normalised():
+    return nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 3))
+
+
+@pytest.mark.parametrize("loader", [False, True])
+def test_a_last_batch_of_one_under_batchnorm_is_told_before_the_first_step(loader):
+    model, data = normalised(), DataLoader(examples(129), batch_size=128) if loader else examples(129)
+    before = model[1].running_mean.clone()
+    with pytest.raises(ValueError, match=r"batch_size must leave no last batch of one example, .* got 128 for 129 examples"):
+        fit(model, data, HardLabels(), epochs=1)
+    assert torch.equal(model[1].running_mean, before)
+    with pytest.raises(ValueError, match="got 1 for 6 examples"):
+        fit(model, examples(6), HardLabels(), epochs=1, batch_size=1)
+
+
+def test_a_last_batch_of_one_is_fine_where_it_can_be_learned_from():
+    for data in (examples(130), DataLoader(examples(129), batch_size=128, drop_last=True)):
+        assert fit(normalised(), data, HardLabels(), epochs=1).epochs == 1
+    assert fit(nn.Linear(4, 3), examples(129), HardLabels(), epochs=1).steps == 2
+
+    class Stream(IterableDataset):
+        def __iter__(self):
+            return iter(zip(*examples(8).tensors, strict=True))
+
+        def __len__(self):
+            return 8
+
+    assert fit(normalised(), DataLoader(Stream(), batch_size=4), HardLabels(), epochs=1).steps == 2
+
+
+def test_each_epoch_has_every_row_once_in_another_order():
+    batches = training_batches(examples(10), 4, 0, torch.device("cpu"))
+    first, second = (torch.cat([batch[0] for batch in batches]) for _ in range(2))
+    assert [len(batch[0]) for batch in batches] == [4, 4, 2]
+    assert not torch.equal(first, second)
+    for rows in (first, second):
+        assert torch.equal(rows.sort(0).values, examples(10).tensors[0].sort(0).values)
+
+
+def test_whatever_holds_tensors_is_moved_and_the_rest_is_left():
+    batch = {"x": torch.ones(2), "more": [torch.zeros(1), ("a", 3)]}
+    moved = to_device(batch, torch.device("meta"))
+    assert moved["x"].is_meta
+    assert moved["more"][0].is_meta
+    assert moved["more"][1] == ["a", 3]
+
+
+def test_order_is_kept_and_other_data_is_told():
+    assert torch.equal(torch.cat([x for x, _ in batches_in_order(examples(5), 2)]), examples(5).tensors[0])
+    with pytest.raises(TypeError, match="data must be a TensorDataset or a DataLoader, got list"):
+        batches_in_order([1], 2)

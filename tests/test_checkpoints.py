@@ -1,0 +1,112 @@
+"""A run that is saved and gone on with gives what it gives in one go, to the last bit; a wrong file is told and kept."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from course_lib.basics import seeded
+from course_lib.loops import Distillation, HardLabels, fit
+from course_lib.objectives import Loss
+from course_lib.schedules import cosine, linear
+
+
+def data(n=40):
+    inputs = torch.randn(n, 4, generator=torch.Generator().manual_seed(0))
+    return TensorDataset(inputs, inputs[:, :3].argmax(-1))
+
+
+def network(seed=0):
+    with seeded(seed):
+        return nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Dropout(0.3), nn.Linear(8, 3))
+
+
+class Projected(HardLabels):
+    """Has a parameter of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(()))
+
+    def parameters(self):
+        return [self.scale]
+
+    def __call__(self, student, batch, progress):
+        loss = super().__call__(student, batch, progress)
+        return Loss(self.scale.exp() * loss.total, log=loss.log)
+
+    def __repr__(self):
+        return "Projected()"
+
+
+def objectives():
+    return {"distillation": Distillation(network(1), T=linear(5, 1), alpha=linear(1, 0)), "own parameters": Projected()}
+
+
+@pytest.mark.parametrize("loader", [False, True])
+@pytest.mark.parametrize("name", list(objectives()))
+def test_two_epochs_and_two_more_are_four_in_one_go(tmp_path, name, loader):
+    settings = {"epochs": 4, "lr": cosine(1e-2, 0), "batch_size": 16, "seed": 3, "validation": data()}
+    examples = (lambda: DataLoader(data(), batch_size=16, shuffle=True)) if loader else data
+    whole, objective = network(), objectives()[name]
+    expected = fit(whole, examples(), objective, **settings)
+
+    first = fit(
+        network(), examples(), objectives()[name], **settings,
+        checkpoint=tmp_path / "runs" / "a.pt", on_epoch=lambda history: history.epochs == 2,
+    )  # fmt: skip
+    assert (first.epochs, first.stopped_early) == (2, True)
+    again, resumed_objective = network(9), objectives()[name]
+    resumed = fit(again, examples(), resumed_objective, **settings, checkpoint=str(tmp_path / "runs" / "a.pt"))
+    assert resumed == expected
+    assert all(map(torch.equal, whole.state_dict().values(), again.state_dict().values()))
+    if name == "own parameters":
+        assert torch.equal(objective.scale, resumed_objective.scale)
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["a.pt"]
+
+
+def test_a_run_that_is_done_is_read_and_not_trained_again(tmp_path):
+    path, model = tmp_path / "a.pt", network()
+    history = fit(model, data(), HardLabels(), epochs=2, validation=data(), checkpoint=path)
+    content, other = path.read_bytes(), network(4)
+    assert fit(other, data(), HardLabels(), epochs=2, validation=data(), checkpoint=path) == history
+    assert all(map(torch.equal, model.state_dict().values(), other.state_dict().values()))
+    assert path.read_bytes() == content
+
+
+def test_an_interrupt_in_an_epoch_goes_back_to_its_start(tmp_path):
+    path, settings = tmp_path / "a.pt", {"epochs": 3, "batch_size": 16, "validation": data()}
+    fit(network(), data(), HardLabels(), **settings, checkpoint=path, on_step=lambda history: history.steps == 5)
+    resumed, whole = network(), network()
+    assert fit(resumed, data(), HardLabels(), **settings, checkpoint=path) == fit(whole, data(), HardLabels(), **settings)
+    assert all(map(torch.equal, whole.state_dict().values(), resumed.state_dict().values()))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"epochs": 5}, "epochs 2 there, 5 here"),
+        ({"seed": 1}, "seed 0 there, 1 here"),
+        ({"batch_size": 20}, "steps_per_epoch 3 there, 2 here; batch_size 16 there, 20 here"),
+        ({"objective": Projected()}, r"objective 'HardLabels\(\)' there, 'Projected\(\)' here"),
+    ],
+)
+def test_a_file_of_another_run_is_told_and_left_as_it_is(tmp_path, change, says):
+    path, settings = tmp_path / "a.pt", {"objective": HardLabels(), "epochs": 2, "batch_size": 16, "seed": 0}
+    fit(network(), data(), **settings, checkpoint=path)
+    content, model = path.read_bytes(), network()
+    before = copy.deepcopy(model.state_dict())
+    with pytest.raises(ValueError, match=f"checkpoint must be of this run; .* is of another: {says}. Name another file"):
+        fit(model, data(), **{**settings, **change}, checkpoint=path)
+    assert path.read_bytes() == content
+    assert all(map(torch.equal, before.values(), model.state_dict().values()))
+
+
+def test_a_file_that_is_no_checkpoint_is_told_and_left_as_it_is(tmp_path):
+    path = tmp_path / "notes.txt"
+    path.write_text("mine", encoding="utf8")
+    with pytest.raises(ValueError, match=r"checkpoint must be a file that fit wrote, .*notes\.txt can't be read"):
+        fit(network(), data(), HardLabels(), epochs=1, checkpoint=path)
+    assert path.read_text(encoding="utf8") == "mine"
