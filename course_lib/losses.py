@@ -10,13 +10,13 @@ what float16 can hold.
 """
 
 import math
+from collections.abc import Callable, Iterable
 from numbers import Real
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-
-DIVERGENCES = ("forward", "reverse", "jsd")
 
 
 def soft_targets(logits: Tensor, T: float, dim: int = -1) -> Tensor:
@@ -49,8 +49,11 @@ def soft_target_loss(
 
     student_logits, teacher_logits: the same shape (..., num_classes), floating point. Every leading dimension counts
     rows: (B, C) has B of them, (B, L, V) has B·L. mask: bool, of shape (...); only rows where it is true count.
-    divergence: "forward" is KL(teacher‖student), whose gradient is that of Hinton's cross-entropy; "reverse" is
-    KL(student‖teacher); "jsd" is the Jensen-Shannon divergence, the mean of both KLs to the mixture (p + q) / 2 (Lin 1991).
+    divergence: a name in DIVERGENCES. "forward" is KL(teacher‖student), whose gradient is that of Hinton's cross-entropy;
+    "reverse" is KL(student‖teacher); "jsd" is the Jensen-Shannon divergence, the mean of both KLs to the mixture
+    (p + q) / 2 (Lin 1991); "tvd" is the total variation, half the L1 distance of p and q, the share of its tokens that
+    speculative decoding rejects (Leviathan et al. 2023). All four are multiplied by T². That keeps the gradient's size as T
+    grows for the first three, which are of order 1/T²; the total variation is of order 1/T, so here it still grows like T.
 
     Returns a scalar in nats, float32 for half precision and otherwise of the wider input dtype; exactly 0 for equal
     logits. A class at -inf has probability 0: it counts for nothing where both have it there, and where only one has, the
@@ -67,7 +70,7 @@ def soft_target_loss(
     if not len(z):
         return z.sum()
     T = float(T)  # whose square does not overflow, as that of a small numpy number may
-    return T * T * _Divergence.apply(z, v, T, divergence).mean()
+    return T * T * _divergence_of_rows(z, v, T, DIVERGENCES[divergence]).mean()
 
 
 def distillation_loss(
@@ -136,33 +139,83 @@ def hard_label_loss(student_logits: Tensor, labels: Tensor, *, ignore_index: int
 # ---- the mathematics ----
 
 
-class _Divergence(torch.autograd.Function):
-    """The divergence of each row, (rows,), from z and v, (rows, num_classes). Only z gets a gradient.
+class Divergence(NamedTuple):
+    """An entry of DIVERGENCES: what a divergence is, given p, q and log(q / p), each (rows, num_classes).
 
-    The gradient is written down, not recorded: it needs no more memory than the logits, however many classes there are.
-    It is itself made of differentiable steps, so that second derivatives are there too.
+    value: -> (rows,), in nats. gradient: -> (rows, num_classes), T times the value's derivative by the student's logits,
+    up to a multiple of q in each row. Without one, autograd differentiates the value, which must then be made of
+    differentiable steps, for more time and memory.
+    """
+
+    value: Callable[[Tensor, Tensor, Tensor], Tensor]
+    gradient: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None
+
+
+def _forward(p: Tensor, q: Tensor, log_ratio: Tensor) -> Tensor:
+    return _kl_terms(p, q, log_ratio).sum(-1)
+
+
+def _forward_gradient(p: Tensor, q: Tensor, log_ratio: Tensor) -> Tensor:
+    return torch.where(log_ratio.abs() < NEAR, p * torch.expm1(log_ratio.clamp(-NEAR, NEAR)), q - p)
+
+
+def _reverse(p: Tensor, q: Tensor, log_ratio: Tensor) -> Tensor:
+    return _kl_terms(q, p, -log_ratio).sum(-1)
+
+
+def _reverse_gradient(p: Tensor, q: Tensor, log_ratio: Tensor) -> Tensor:
+    return _centred(q, log_ratio)
+
+
+def _jensen_shannon(p: Tensor, q: Tensor, log_ratio: Tensor) -> Tensor:
+    m = (p + q) / 2
+    return (_kl_terms(p, m, _log_of_mean(log_ratio)) + _kl_terms(q, m, _log_of_mean(-log_ratio))).sum(-1) / 2
+
+
+def _jensen_shannon_gradient(p: Tensor, q: Tensor, log_ratio: Tensor) -> Tensor:
+    return _centred(q, _log_of_mean(-log_ratio) / -2)
+
+
+def _total_variation(p: Tensor, q: Tensor, log_ratio: Tensor) -> Tensor:
+    return _difference(p, q, log_ratio).abs().sum(-1) / 2
+
+
+def _total_variation_gradient(p: Tensor, q: Tensor, log_ratio: Tensor) -> Tensor:
+    return _centred(q, _difference(p, q, log_ratio).sign() / 2)
+
+
+DIVERGENCES = {
+    "forward": Divergence(_forward, _forward_gradient),
+    "reverse": Divergence(_reverse, _reverse_gradient),
+    "jsd": Divergence(_jensen_shannon, _jensen_shannon_gradient),
+    "tvd": Divergence(_total_variation, _total_variation_gradient),
+}
+
+
+def _divergence_of_rows(z: Tensor, v: Tensor, T: float, divergence: Divergence) -> Tensor:
+    """(rows,) from z and v, (rows, num_classes). Only z gets a gradient."""
+    if divergence.gradient is None:
+        return divergence.value(*_compare(z, v, T))
+    return _WithGradient.apply(z, v, T, divergence)
+
+
+class _WithGradient(torch.autograd.Function):
+    """The divergence of each row, its gradient written down, not recorded.
+
+    It needs no more memory than the logits, however many classes there are, and is itself made of differentiable steps,
+    so that second derivatives are there too.
     """
 
     @staticmethod
-    def forward(ctx, z: Tensor, v: Tensor, T: float, divergence: str) -> Tensor:
+    def forward(ctx, z: Tensor, v: Tensor, T: float, divergence: Divergence) -> Tensor:
         ctx.save_for_backward(z, v)
         ctx.T, ctx.divergence = T, divergence
-        p, q, log_ratio = _compare(z, v, T)
-        if divergence == "forward":
-            return _kl_terms(p, q, log_ratio).sum(-1)
-        if divergence == "reverse":
-            return _kl_terms(q, p, -log_ratio).sum(-1)
-        m = (p + q) / 2
-        return (_kl_terms(p, m, _log_of_mean(log_ratio)) + _kl_terms(q, m, _log_of_mean(-log_ratio))).sum(-1) / 2
+        return divergence.value(*_compare(z, v, T))
 
     @staticmethod
     def backward(ctx, grad: Tensor):
         p, q, log_ratio = _compare(*ctx.saved_tensors, ctx.T)
-        if ctx.divergence == "forward":
-            gradient = torch.where(log_ratio.abs() < NEAR, p * torch.expm1(log_ratio.clamp(-NEAR, NEAR)), q - p)
-        else:
-            score = log_ratio if ctx.divergence == "reverse" else _log_of_mean(-log_ratio) / -2
-            gradient = _weighed(q, score - _weighed(q, score).sum(-1, keepdim=True))
+        gradient = ctx.divergence.gradient(p, q, log_ratio)
         # The sum over the classes is 0 but for rounding, which would be multiplied by T in the end.
         gradient = gradient - q * gradient.sum(-1, keepdim=True)
         return grad[..., None] * gradient / ctx.T, None, None, None
@@ -192,6 +245,18 @@ def _kl_terms(p: Tensor, q: Tensor, log_ratio: Tensor) -> Tensor:
     return torch.where(near == log_ratio, p * _exp_remainder(near), q - p - _weighed(p, log_ratio))
 
 
+def _difference(p: Tensor, q: Tensor, log_ratio: Tensor) -> Tensor:
+    """q - p, which keeps its digits where the two are near each other, and sums to 0 over the classes."""
+    difference = _forward_gradient(p, q, log_ratio)
+    # Else the rounding of the shift that all of a row's log_ratio share would show in first order.
+    return difference - p * difference.sum(-1, keepdim=True)
+
+
+def _centred(q: Tensor, score: Tensor) -> Tensor:
+    """The derivative of the sum of q · score by the logits of q, where score's own part cancels: q (score - its mean)."""
+    return _weighed(q, score - _weighed(q, score).sum(-1, keepdim=True))
+
+
 def _weighed(p: Tensor, x: Tensor) -> Tensor:
     """p · x, and 0 where p is 0, whatever x is: what has no probability has no weight."""
     return torch.where(p > 0, p * x, 0)
@@ -203,8 +268,8 @@ def _exp_remainder(x: Tensor) -> Tensor:
     terms = 12 if x.dtype == torch.float64 else 7
     series = torch.full_like(x, 1 / math.factorial(terms + 1))
     for k in range(terms, 1, -1):
-        series = series.mul_(x).add_(1 / math.factorial(k))
-    return series.mul_(x).mul_(x)
+        series = series * x + 1 / math.factorial(k)
+    return series * x * x
 
 
 def _log_of_mean(x: Tensor) -> Tensor:
@@ -297,9 +362,11 @@ def _check_real(name: str, value: float) -> None:
 def _check_index(ignore_index: int) -> None:
     if isinstance(ignore_index, bool) or not isinstance(ignore_index, int):
         raise TypeError(f"ignore_index must be an int, got {type(ignore_index).__name__}")
+    if not -(2**63) <= ignore_index < 2**63:
+        raise ValueError("ignore_index must fit into int64, as the labels do")
 
 
-def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+def _check_choice(name: str, value: str, choices: Iterable[str]) -> None:
     if not isinstance(value, str):
         raise TypeError(f"{name} must be a str, got {type(value).__name__}")
     if value not in choices:

@@ -15,6 +15,9 @@ from torch.autograd import gradcheck, gradgradcheck
 
 from course_lib.losses import (
     DIVERGENCES,
+    Divergence,
+    check_alpha,
+    check_temperature,
     distillation_loss,
     distillation_terms,
     hard_label_loss,
@@ -39,6 +42,7 @@ def double_divergence(z, v, T, divergence):
         "forward": lambda: kl(p, log_p, log_q),
         "reverse": lambda: kl(q, log_q, log_p),
         "jsd": lambda: (kl(p, log_p, m.log()) + kl(q, log_q, m.log())) / 2,
+        "tvd": lambda: (p - q).abs().sum(-1) / 2,
     }[divergence]()
     return T * T * rows.mean()
 
@@ -256,6 +260,7 @@ def test_the_gradient_in_closed_form(T, divergence):
         "forward": q - p,
         "reverse": q * (log_ratio - (q * log_ratio).sum(-1, keepdim=True)),
         "jsd": q * (log_q_over_m - (q * log_q_over_m).sum(-1, keepdim=True)) / 2,
+        "tvd": q * ((q - p).sign() - (q * (q - p).sign()).sum(-1, keepdim=True)) / 2,
     }[divergence] / len(z)  # fmt: skip
     _, gradient = value_and_gradient(soft_target_loss, z, v, T, divergence=divergence)
     torch.testing.assert_close(gradient, expected, rtol=1e-9, atol=1e-12)
@@ -368,6 +373,7 @@ def test_a_class_that_one_has_at_minus_infinity_counts_as_the_definition_says(z,
         "forward": by_definition(p, q),
         "reverse": by_definition(q, p),
         "jsd": (by_definition(p, m) + by_definition(q, m)) / 2,
+        "tvd": sum(abs(a - b) for a, b in zip(p, q, strict=True)) / 2,
     }[divergence]
     z = torch.tensor([z], dtype=torch.float64, requires_grad=True)
     loss = soft_target_loss(z, torch.tensor([v], dtype=torch.float64), 1, divergence=divergence)
@@ -382,9 +388,23 @@ def test_numbers_of_other_types_are_what_they_say(z, v, labels, T):
     assert distillation_loss(z, v, labels, T, Fraction(1, 4)) == distillation_loss(z, v, labels, float(T), 0.25)
 
 
-def test_a_number_beyond_floats_is_told():
-    with pytest.raises(ValueError, match="T must be a number that fits into a float"):
-        soft_targets(torch.zeros(2), 10**400)
+@pytest.mark.parametrize("huge", [10**400, -(10**400), Fraction(10**400, 3)])
+def test_a_number_beyond_floats_is_told_alike_everywhere(z, v, labels, huge):
+    for name, call in (
+        ("T", lambda: soft_targets(v, huge)),
+        ("T", lambda: soft_target_loss(z, v, huge)),
+        ("T", lambda: distillation_loss(z, v, labels, huge)),
+        ("T", lambda: check_temperature(huge)),
+        ("alpha", lambda: distillation_loss(z, v, labels, alpha=huge)),
+        ("alpha", lambda: check_alpha(huge)),
+    ):
+        with pytest.raises(ValueError, match=f"{name} must be a number that fits into a float, got one that is larger"):
+            call()
+
+
+def test_an_ignore_index_beyond_the_labels_is_told(z, labels):
+    with pytest.raises(ValueError, match="ignore_index must fit into int64, as the labels do"):
+        hard_label_loss(z, labels, ignore_index=10**400)
 
 
 def test_soft_targets_of_no_rows_along_their_dimension():
@@ -426,7 +446,7 @@ def test_mixed_dtypes_are_computed_in_the_wider(z, v, labels):
 finite = st.floats(-50, 50)
 rows_of_logits = st.integers(2, 6).flatmap(lambda n: st.tuples(*[st.lists(finite, min_size=n, max_size=n)] * 2))
 temperatures = st.floats(0.05, 1000)
-divergences = st.sampled_from(DIVERGENCES)
+divergences = st.sampled_from(list(DIVERGENCES))
 
 
 def as_rows(pair):
@@ -472,6 +492,8 @@ def test_law_the_limit_of_high_temperature(pair, divergence):
     z, v = as_rows(pair)
     difference = z - v - (z - v).mean()
     limit = difference.square().mean().item() / 2 * (1 if divergence != "jsd" else 1 / 4)
+    if divergence == "tvd":  # of order 1/T, not 1/T²
+        limit = 1e6 * difference.abs().mean().item() / 2
     assert soft_target_loss(z, v, 1e6, divergence=divergence).item() == pytest.approx(limit, rel=1e-3, abs=1e-9)
 
 
@@ -515,6 +537,55 @@ def test_law_the_loss_is_the_mean_of_the_losses_of_its_rows(rows, seed):
     z, v = random_logits(seed, (rows, 5))
     each = [soft_target_loss(z[i], v[i], 3).item() for i in range(rows)]
     assert soft_target_loss(z, v, 3).item() == pytest.approx(sum(each) / rows, rel=1e-12)
+
+
+# ---- the table of divergences ----
+
+
+def test_every_entry_of_the_table_is_its_own_divergence(z, v):
+    values = {name: soft_target_loss(z, v, 1, divergence=name).item() for name in DIVERGENCES}
+    assert len(set(values.values())) == len(DIVERGENCES)
+    assert values == pytest.approx({"forward": 0.379738, "reverse": 0.463214, "jsd": 0.100132, "tvd": 0.421476}, abs=5e-7)
+
+
+def test_an_entry_of_the_table_is_all_that_a_new_divergence_needs(monkeypatch, labels):
+    def squared_hellinger(p, q, log_ratio):
+        return 1 - (p * (log_ratio / 2).exp()).sum(-1)  # √(pq) = p √(q / p)
+
+    with pytest.raises(ValueError, match="'squared_hellinger'"):
+        soft_target_loss(LOGITS, LOGITS, divergence="squared_hellinger")
+    monkeypatch.setitem(DIVERGENCES, "squared_hellinger", Divergence(squared_hellinger))
+    z, v = random_logits()
+    loss, gradient = value_and_gradient(soft_target_loss, z, v, 2.5, divergence="squared_hellinger")
+    p, q = torch.softmax(v / 2.5, -1), torch.softmax(z / 2.5, -1)
+    affinity = (p * q).sqrt().sum(-1, keepdim=True)
+    assert loss.item() == pytest.approx(2.5**2 * (1 - affinity.mean()).item(), rel=1e-12)
+    torch.testing.assert_close(gradient, 2.5 / len(z) * (q * affinity - (p * q).sqrt()) / 2)
+    z.requires_grad_()
+    assert gradcheck(lambda z: soft_target_loss(z, v, 3, divergence="squared_hellinger"), z)
+    optimizer = torch.optim.SGD([z], lr=20)
+    for _ in range(100):
+        optimizer.zero_grad()
+        trained = distillation_loss(z, v, labels.expand(16), 2.5, 1, divergence="squared_hellinger")
+        trained.backward()
+        optimizer.step()
+    assert trained < loss / 10
+
+
+def test_the_table_is_as_it_was():
+    assert list(DIVERGENCES) == ["forward", "reverse", "jsd", "tvd"]
+    assert "forward" in DIVERGENCES
+    assert "squared_hellinger" not in DIVERGENCES
+
+
+@pytest.mark.parametrize("T", [1, 2, 100])
+def test_total_variation_is_half_the_sum_of_the_differences(z, v, T):
+    loss, gradient = value_and_gradient(soft_target_loss, z, v, T, divergence="tvd")
+    p, q = (torch.softmax(x.detach()[0] / T, -1) for x in (v, z))
+    assert loss.item() == pytest.approx(T**2 * (p[0] - q[0]).item(), rel=1e-12)  # q is below p in the first class alone
+    # All of it is q's first probability that is missing, so its derivative is that of -q[0].
+    expected = -T * q[0] * (torch.eye(3, dtype=torch.float64)[0] - q)
+    torch.testing.assert_close(gradient[0], expected)
 
 
 # ---- shapes ----
@@ -657,7 +728,7 @@ def test_wrong_divergence():
         lambda choice: soft_target_loss(LOGITS, LOGITS, divergence=choice),
         lambda choice: distillation_loss(LOGITS, LOGITS, LABELS, divergence=choice),
     ):
-        with pytest.raises(ValueError, match="divergence must be one of 'forward', 'reverse', 'jsd'; got 'backward'"):
+        with pytest.raises(ValueError, match="divergence must be one of 'forward', 'reverse', 'jsd', 'tvd'; got 'backward'"):
             call("backward")
         with pytest.raises(TypeError, match="divergence must be a str, got NoneType"):
             call(None)
