@@ -1,4 +1,4 @@
-"""What is wrong with this environment, and the one command that mends it.
+"""Say what is wrong with this environment, and the one command that fixes it.
 
     python -m course_lib.doctor        prints what is installed and what is wrong; exit status 1 if something is
 
@@ -25,25 +25,25 @@ CGROUP = Path("/sys/fs/cgroup")
 
 
 class Fault(NamedTuple):
-    """Something that keeps the course from working: what it is, and the command that mends it."""
+    """Something that keeps the course from working: what it is, and the command that fixes it."""
 
     what: str
-    mend: str
+    fix: str
 
 
 def check() -> None:
-    """For the first cell of a notebook: prints what is wrong and how to mend it, and nothing if all is well."""
+    """For the first cell of a notebook: print what is wrong and how to fix it, and nothing if all is well."""
     for fault in quick_faults():
-        print(f"{fault.what}\n    To mend it: {fault.mend}")
+        print(f"{fault.what}\n    To fix it: {fault.fix}")
 
 
 def quick_faults() -> list[Fault]:
-    """What can be seen in a few milliseconds, in a notebook as well."""
+    """Return the faults that can be seen in a few milliseconds, in a notebook as well."""
     return [*python_too_old(), *packages_missing_or_old(), *torchvision_unfit(), *front_end_missing(), *memory_short()]
 
 
 def all_faults() -> list[Fault]:
-    """All of it: also whether the packages can be imported, the files are whole, and the folder can be written to."""
+    """Return all faults: also whether the packages can be imported, the files are whole, and the folder can be written to."""
     faults = [*quick_faults(), *nothing_to_open_notebooks_with(), *folder_read_only()]
     # One after the other: a package that is missing can't be imported, and one that can't be imported reads no file.
     return faults or import_fails() or files_damaged()
@@ -146,8 +146,8 @@ def files_damaged() -> list[Fault]:
     if not damaged:
         return []
     restore = f'git -C "{HERE.parent}" checkout -- course_lib/assets'
-    mend = restore if (HERE.parent / ".git").exists() else pip("--force-reinstall", "--no-deps", source())
-    return [Fault(f"Files of the course are missing or damaged: {', '.join(damaged)}.", mend)]
+    fix = restore if (HERE.parent / ".git").exists() else pip("--force-reinstall", "--no-deps", source())
+    return [Fault(f"Files of the course are missing or damaged: {', '.join(damaged)}.", fix)]
 
 
 def import_fails() -> list[Fault]:
@@ -196,7 +196,7 @@ def available_memory() -> int | None:
 
 
 def source() -> str:
-    """What pip installs the course from."""
+    """Return what pip installs the course from."""
     urls = metadata.metadata("course-lib").get_all("Project-URL") or [] if version_of("course-lib") else []
     return next(("git+" + url.partition(", ")[2] for url in urls if url.startswith("Repository, ")), "course-lib")
 
@@ -248,7 +248,7 @@ def main() -> int:
     print(f"  {'memory':<12} {'unknown' if memory is None else f'{memory / 1e9:.1f} GB free'}")
     faults = all_faults()
     for number, fault in enumerate(faults, 1):
-        print(f"\n{number}. {fault.what}\n   To mend it:\n   {fault.mend}")
+        print(f"\n{number}. {fault.what}\n   To fix it:\n   {fault.fix}")
     print("\nAll is well." if not faults else "\nThen run this again.")
     return int(bool(faults))
 

@@ -88,3 +88,7 @@ def _check_progress(progress: float) -> None:
 def _check_real(name: str, value: float) -> None:
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a real number, got {type(value).__name__}")
+    try:
+        float(value)
+    except OverflowError:
+        raise ValueError(f"{name} must be a number that fits into a float, got one that is larger") from None

@@ -58,7 +58,7 @@ def test_a_whole_environment_has_no_fault_and_the_first_cell_says_nothing(enviro
 
 
 @pytest.mark.parametrize(
-    ("changes", "what", "mend"),
+    ("changes", "what", "fix"),
     [
         ({"torch": "2.3.1", "torchvision": "0.18.1"}, ["torch 2.3.1 is installed", "torch>=2.4"], '"torch>=2.4"'),
         ({"numpy": "1.25.9"}, ["numpy 1.25.9 is installed", "numpy>=1.26"], '"numpy>=1.26"'),
@@ -81,12 +81,12 @@ def test_a_whole_environment_has_no_fault_and_the_first_cell_says_nothing(enviro
         ({"course_lib": None}, ["not installed as a package"], "install -e "),
     ],
 )
-def test_each_fault_is_named_with_its_mend(environment, capsys, changes, what, mend):
+def test_each_fault_is_named_with_its_fix(environment, capsys, changes, what, fix):
     environment(**changes)
     faults = doctor.quick_faults()
     assert all(words in faults[0].what for words in what), faults
-    assert faults[0].mend.startswith(f'"{sys.executable}" -m pip install')
-    assert mend in faults[0].mend
+    assert faults[0].fix.startswith(f'"{sys.executable}" -m pip install')
+    assert fix in faults[0].fix
     doctor.check()
     assert faults[0].what in capsys.readouterr().out
 
@@ -115,7 +115,7 @@ def test_one_fault_does_not_hide_another(environment):
 def test_on_colab_the_command_is_a_magic_and_its_own_front_end_is_trusted(environment, monkeypatch):
     environment(jupyterlab_widgets=None, numpy="1.20.0")
     monkeypatch.setitem(sys.modules, "google.colab", object())
-    assert only(doctor.quick_faults()).mend == '%pip install "numpy>=1.26"'
+    assert only(doctor.quick_faults()).fix == '%pip install "numpy>=1.26"'
     assert doctor.nothing_to_open_notebooks_with() == []
 
 
@@ -128,7 +128,7 @@ def test_without_jupyterlab_there_is_nothing_to_open_a_notebook_with(environment
 def test_python(environment):
     fault = only(doctor.python_too_old((3, 9)))
     assert "3.9" in fault.what
-    assert " -m venv --clear .venv " in fault.mend  # without it an environment keeps the Python that it was made with
+    assert " -m venv --clear .venv " in fault.fix  # without it an environment keeps the Python that it was made with
     assert doctor.python_too_old((3, 10)) == doctor.python_too_old((3, 14)) == []
 
 
@@ -174,7 +174,7 @@ def test_a_folder_that_cannot_be_written_to(tmp_path):
     assert doctor.folder_read_only(tmp_path) == []
     fault = only(doctor.folder_read_only(tmp_path / "not there"))
     assert str(tmp_path) in fault.what
-    assert fault.mend.startswith(("cp -R", "xcopy"))
+    assert fault.fix.startswith(("cp -R", "xcopy"))
     assert list(tmp_path.iterdir()) == []  # it leaves nothing behind
 
 
@@ -195,7 +195,7 @@ def test_damaged_files_are_named(tmp_path, monkeypatch):
     assert "t10k-images-idx3-ubyte" in fault.what
     assert "teacher.npz" in fault.what
     assert "train-images" not in fault.what
-    assert "checkout -- course_lib/assets" in fault.mend or "--force-reinstall" in fault.mend
+    assert "checkout -- course_lib/assets" in fault.fix or "--force-reinstall" in fault.fix
 
 
 def test_what_cannot_be_imported_is_said_with_the_last_line_of_the_error(monkeypatch, tmp_path):
@@ -203,7 +203,7 @@ def test_what_cannot_be_imported_is_said_with_the_last_line_of_the_error(monkeyp
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     fault = only(doctor.import_fails())
     assert "operator torchvision::nms does not exist" in fault.what
-    assert "--force-reinstall" in fault.mend
+    assert "--force-reinstall" in fault.fix
 
 
 def test_a_course_whose_folder_was_moved_is_to_be_installed_again(monkeypatch, tmp_path):
@@ -212,7 +212,7 @@ def test_a_course_whose_folder_was_moved_is_to_be_installed_again(monkeypatch, t
     monkeypatch.chdir(doctor.HERE.parent)  # from here it can still be imported
     fault = only(doctor.import_fails())
     assert "its folder was moved" in fault.what
-    assert fault.mend == doctor.install_course()
+    assert fault.fix == doctor.install_course()
 
 
 def run_command(folder, **changes):

@@ -4,12 +4,15 @@ import math
 import pickle
 import subprocess
 import sys
+from fractions import Fraction
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from course_lib.schedules import constant, cosine, exponential, linear
+from course_lib.losses import soft_targets
+from course_lib.schedules import check_positive, constant, cosine, exponential, linear
 
 DECAYS = [linear, cosine, exponential]
 positive = st.floats(1e-3, 1e6)
@@ -101,6 +104,30 @@ def test_a_temperature_of_a_wrong_type(bad):
         linear(5, bad)
     with pytest.raises(TypeError, match="T must be a real number"):
         constant(bad)
+
+
+TOO_LARGE = [10**400, -(10**400), Fraction(10**400)]
+
+
+def too_large(name):
+    return pytest.raises(ValueError, match=f"^{name} must be a number that fits into a float, got one that is larger$")
+
+
+@pytest.mark.parametrize("bad", TOO_LARGE, ids=["int", "negative", "fraction"])
+def test_a_number_too_large_for_a_float_is_the_error_that_it_is_in_the_losses(bad):
+    with too_large("T"):
+        soft_targets(torch.zeros(2), bad)
+    with too_large("T"):
+        constant(bad)
+    for schedule in DECAYS:
+        with too_large("start"):
+            schedule(bad, 1)
+        with too_large("end"):
+            schedule(1, bad)
+    with too_large("lr"):
+        check_positive("lr", bad)
+    with too_large("progress"):
+        linear(5, 1)(bad)
 
 
 @pytest.mark.parametrize("schedule", [constant(4), linear(5, 1), cosine(5, 1), exponential(5, 1)])

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from course_lib.live.controls import assign, check_accepts, default_of, make_control, with_label
 from course_lib.live.kernel import click_waits, close_widget, forget, keep_while_shown, waiting_requests, weak
-from course_lib.live.picture import Painter
+from course_lib.live.painter import Painter
 
 DRAWING_SHARE = 0.08  # of the time of long work; the rest of the promised tenth is for asking after the Stop button
 FASTEST_FRAME = 1 / 30  # seconds from frame to frame during long work: more than that nobody sees
