@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from course_lib.losses import soft_targets
-from course_lib.schedules import check_positive, constant, cosine, exponential, linear
+from course_lib.schedules import check_not_negative, constant, cosine, exponential, linear
 
 DECAYS = [linear, cosine, exponential]
 positive = st.floats(1e-3, 1e6)
@@ -125,7 +125,7 @@ def test_a_number_too_large_for_a_float_is_the_error_that_it_is_in_the_losses(ba
         with too_large("end"):
             schedule(1, bad)
     with too_large("lr"):
-        check_positive("lr", bad)
+        check_not_negative("lr", bad)
     with too_large("progress"):
         linear(5, 1)(bad)
 
