@@ -1,9 +1,5 @@
 """The two running examples: Fashion-MNIST, as a sample that ships and in full, and a 2-D mixture whose truth is known."""
 
-import bz2
-import gzip
-import hashlib
-import zlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,32 +9,12 @@ from torch import Tensor, nn
 from torch.distributions import MultivariateNormal
 from torch.utils.data import TensorDataset
 
+from course_lib import fashion_files
 from course_lib.basics import check_positive_int
+from course_lib.fashion_files import DataError
 
 CLASSES = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
 PIXEL_MEAN, PIXEL_STD = 0.2860, 0.3530  # of the 60,000 official training images, with pixels in [0, 1]
-
-SAMPLE_FOLDER = Path(__file__).parent / "assets" / "fashion_mnist_sample"
-INSTALLED_FOLDER = Path("/usr/share/datasets/fashion-mnist")  # Debian's package dataset-fashion-mnist
-DOWNLOAD_FOLDER = Path("~/.cache/course_lib")  # not expanded before it is used: there may be no home
-
-# SHA-256 of the contents once uncompressed: the same files are found plain, as .gz and as .bz2.
-FULL_SHA256 = {
-    "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
-    "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
-    "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
-    "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
-}
-SAMPLE_SHA256 = {
-    "train-images-idx3-ubyte": "b7ee88466648fd59aa1f198f51bb906e53f6b6539a67b8d3b44f87a0c875dfbb",
-    "train-labels-idx1-ubyte": "9bd72454c940b5772e6d7cc34c7e0491fde551611edac29497ae72dd574a1796",
-    "t10k-images-idx3-ubyte": "72abba94413d960376188735b9a36f68773f577d86822a6a9c22d0f0ec6c60ca",
-    "t10k-labels-idx1-ubyte": "63fe0b00abe18d46400c4ecc4d26e14d7c14b7d6b7b11442777a45401ceaa08a",
-}
-
-
-class DataError(Exception):
-    """Data that is not there, or not what it should be. The message says which file and what to do."""
 
 
 class FashionMNIST(NamedTuple):
@@ -66,14 +42,14 @@ def fashion_mnist(
     _check_choice("otherwise", otherwise, (None, "sample"))
     if size == "full":
         try:
-            return _read_splits(full_folder(folder), FULL_SHA256, device)
+            return _read_splits(fashion_files.full_folder(folder), fashion_files.FULL_SHA256, device)
         except DataError as error:
             if otherwise is None:
                 raise
             print(f"{error}\nGoing on with the sample: 6,000 training and 2,000 test images.")
     elif folder is not None:
         raise ValueError(f"folder is for size='full', the sample ships with the course; got folder={str(folder)!r}")
-    return _read_splits(SAMPLE_FOLDER, SAMPLE_SHA256, device)
+    return _read_splits(fashion_files.SAMPLE_FOLDER, fashion_files.SAMPLE_SHA256, device)
 
 
 def take_rows(dataset: TensorDataset, rows: Tensor | slice) -> TensorDataset:
@@ -156,39 +132,8 @@ _DEFAULT_COVARIANCES = (
 )
 
 
-# ---- files ----
-
-
-def full_folder(folder: str | Path | None) -> Path:
-    """Where the official files are: in `folder` if one is named, else installed, else downloaded now. DataError if nowhere."""
-    if folder is not None:
-        for place in (Path(folder), Path(folder) / "FashionMNIST" / "raw"):
-            if any(_find(place, name) for name in FULL_SHA256):
-                return place
-        raise DataError(f"folder={str(folder)!r} holds none of Fashion-MNIST's four files.\n{_THREE_WAYS}")
-    if any(_find(INSTALLED_FOLDER, name) for name in FULL_SHA256):
-        return INSTALLED_FOLDER
-    return _download()
-
-
-def _download() -> Path:
-    from torchvision.datasets import FashionMNIST as Download  # here, since reading the sample should not need it
-
-    try:
-        return Path(Download(DOWNLOAD_FOLDER.expanduser(), download=True).raw_folder)
-    except (OSError, RuntimeError) as error:
-        raise DataError(f"Downloading Fashion-MNIST failed: {error}\n{_THREE_WAYS}") from error
-
-
-_THREE_WAYS = f"""Three ways to get the full Fashion-MNIST:
-  1. name a folder that holds its four files ({", ".join(FULL_SHA256)}; plain or .gz):
-     fashion_mnist("full", folder="...");
-  2. install a copy, on Debian and Ubuntu with: apt-get install dataset-fashion-mnist;
-  3. connect to the internet and call fashion_mnist("full") again: torchvision then downloads 30 MB."""
-
-
 def _read_splits(folder: Path, sha256: dict[str, str], device) -> FashionMNIST:
-    contents = {name: read_idx_file(folder, name, expected) for name, expected in sha256.items()}
+    contents = {name: fashion_files.read_idx_file(folder, name, expected) for name, expected in sha256.items()}
     return FashionMNIST(*(_dataset(contents, split, device) for split in ("train", "t10k")))
 
 
@@ -198,33 +143,6 @@ def _dataset(contents: dict[str, bytes], split: str, device) -> TensorDataset:
     labels = np.frombuffer(contents[f"{split}-labels-idx1-ubyte"], np.uint8, offset=8)
     images = torch.from_numpy(pixels.astype(np.float32)).div_(255).sub_(PIXEL_MEAN).div_(PIXEL_STD)
     return TensorDataset(images.to(device), torch.from_numpy(labels.astype(np.int64)).to(device))
-
-
-def read_idx_file(folder: Path, name: str, sha256: str) -> bytes:
-    """The uncompressed content of a data file, once its checksum has been found right; otherwise DataError."""
-    path = _find(folder, name)
-    if path is None:
-        raise DataError(f"{folder} lacks the file {name} (plain, .gz or .bz2).\n{_THREE_WAYS}")
-    try:
-        content = _OPENERS[path.suffix](path, "rb").read()
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(
-            f"{path} cannot be read and was not used ({error}). Remove it or replace it by a whole copy.\n{_THREE_WAYS}"
-        ) from error
-    found = hashlib.sha256(content).hexdigest()
-    if found != sha256:
-        raise DataError(
-            f"{path} is cut or changed and was not used: {len(content):,} bytes with SHA-256 {found[:12]}… instead of "
-            f"{sha256[:12]}…. Remove it or replace it by a whole copy.\n{_THREE_WAYS}"
-        )
-    return content
-
-
-_OPENERS = {"": open, ".gz": gzip.open, ".bz2": bz2.open}
-
-
-def _find(folder: Path, name: str) -> Path | None:
-    return next((folder / (name + suffix) for suffix in _OPENERS if (folder / (name + suffix)).is_file()), None)
 
 
 def _check_choice(name: str, value: str | None, choices: tuple) -> None:

@@ -128,7 +128,7 @@ def files_damaged() -> list[Fault]:
     """The sample of the data and the teacher's weights, read as the notebooks read them."""
     import numpy as np
 
-    from course_lib.data import SAMPLE_FOLDER, SAMPLE_SHA256, DataError, read_idx_file
+    from course_lib.fashion_files import SAMPLE_FOLDER, SAMPLE_SHA256, DataError, read_idx_file
     from course_lib.models import TEACHER_WEIGHTS
 
     damaged = []

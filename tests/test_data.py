@@ -13,13 +13,14 @@ import pytest
 import torch
 from torch.utils.data import TensorDataset
 
-from course_lib import data
-from course_lib.data import CLASSES, DataError, Mixture, fashion_mnist, full_folder, to_pixels
+from course_lib import data, fashion_files
+from course_lib.data import CLASSES, DataError, Mixture, fashion_mnist, to_pixels
 from tests.tools import build_sample
 
 quick_gzip = functools.partial(gzip.compress, compresslevel=1)
 needs_full = pytest.mark.skipif(
-    not data.INSTALLED_FOLDER.is_dir(), reason="no installed Fashion-MNIST (Debian: apt-get install dataset-fashion-mnist)"
+    not fashion_files.INSTALLED_FOLDER.is_dir(),
+    reason="no Fashion-MNIST (Debian: apt-get install dataset-fashion-mnist)",
 )
 
 
@@ -33,8 +34,8 @@ def offline(monkeypatch, tmp_path):
     """Nothing is installed, and every download fails as it does without a network."""
     import torchvision
 
-    monkeypatch.setattr(data, "INSTALLED_FOLDER", tmp_path / "nothing")
-    monkeypatch.setattr(data, "DOWNLOAD_FOLDER", tmp_path / "downloads")
+    monkeypatch.setattr(fashion_files, "INSTALLED_FOLDER", tmp_path / "nothing")
+    monkeypatch.setattr(fashion_files, "DOWNLOAD_FOLDER", tmp_path / "downloads")
 
     def fail(*_, **__):
         raise RuntimeError("Error downloading train-images-idx3-ubyte.gz")
@@ -65,20 +66,20 @@ def test_pixels_come_back(sample):
 
 
 def test_the_sample_is_small_and_comes_with_its_origin():
-    files = list(data.SAMPLE_FOLDER.iterdir())
+    files = list(fashion_files.SAMPLE_FOLDER.iterdir())
     assert sum(file.stat().st_size for file in files) <= 5e6
-    origin = (data.SAMPLE_FOLDER.parent / "README.md").read_text(encoding="utf8")
+    origin = (fashion_files.SAMPLE_FOLDER.parent / "README.md").read_text(encoding="utf8")
     assert "MIT" in origin
     assert "python -m tests.tools.build_sample" in origin
 
 
 @needs_full
 def test_the_sample_is_rebuilt_byte_for_byte(tmp_path):
-    sha256 = build_sample.build(tmp_path, full_folder(None))
-    assert sha256 == data.SAMPLE_SHA256
+    sha256 = build_sample.build(tmp_path, fashion_files.full_folder(None))
+    assert sha256 == fashion_files.SAMPLE_SHA256
     for name in sha256:
         file = f"{name}.bz2"
-        assert (tmp_path / file).read_bytes() == (data.SAMPLE_FOLDER / file).read_bytes()
+        assert (tmp_path / file).read_bytes() == (fashion_files.SAMPLE_FOLDER / file).read_bytes()
 
 
 @needs_full
@@ -86,7 +87,7 @@ def test_rebuilding_overwrites_nothing(tmp_path):
     kept = tmp_path / "train-images-idx3-ubyte.bz2"
     kept.write_bytes(b"mine")
     with pytest.raises(FileExistsError):
-        build_sample.build(tmp_path, full_folder(None))
+        build_sample.build(tmp_path, fashion_files.full_folder(None))
     assert kept.read_bytes() == b"mine"
 
 
@@ -106,12 +107,12 @@ def test_the_sample_comes_from_the_official_splits(sample):
 @pytest.fixture
 def as_full(monkeypatch):
     """The sample's checksums stand in for those of the full set, so that its small files can play the full ones."""
-    monkeypatch.setattr(data, "FULL_SHA256", data.SAMPLE_SHA256)
+    monkeypatch.setattr(fashion_files, "FULL_SHA256", fashion_files.SAMPLE_SHA256)
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz", ".bz2"])
 def test_a_folder_that_the_user_names(tmp_path, as_full, sample, suffix):
-    for file in data.SAMPLE_FOLDER.iterdir():
+    for file in fashion_files.SAMPLE_FOLDER.iterdir():
         content = bz2.decompress(file.read_bytes())
         packed = {"": bytes, ".gz": quick_gzip, ".bz2": bz2.compress}[suffix](content)
         folder = tmp_path / "FashionMNIST" / "raw" if suffix == ".gz" else tmp_path
@@ -124,7 +125,7 @@ def test_a_folder_that_the_user_names(tmp_path, as_full, sample, suffix):
 
 @pytest.mark.parametrize("damage", ["cut archive", "cut content", "changed", "not an archive", "empty"])
 def test_a_damaged_file_is_told_and_not_used(tmp_path, as_full, damage, capsys):
-    shutil.copytree(data.SAMPLE_FOLDER, tmp_path, dirs_exist_ok=True)
+    shutil.copytree(fashion_files.SAMPLE_FOLDER, tmp_path, dirs_exist_ok=True)
     victim = tmp_path / "t10k-labels-idx1-ubyte.bz2"
     whole = victim.read_bytes()
     content = bz2.decompress(whole)
@@ -147,14 +148,14 @@ def test_a_damaged_file_is_told_and_not_used(tmp_path, as_full, damage, capsys):
 
 
 def test_a_cut_gz_is_told(tmp_path, as_full):
-    for file in data.SAMPLE_FOLDER.iterdir():
+    for file in fashion_files.SAMPLE_FOLDER.iterdir():
         (tmp_path / f"{file.stem}.gz").write_bytes(quick_gzip(bz2.decompress(file.read_bytes()))[:-30])
     with pytest.raises(DataError, match=r"train-images-idx3-ubyte\.gz cannot be read and was not used"):
         fashion_mnist("full", folder=tmp_path)
 
 
 def test_a_missing_file_is_told(tmp_path, as_full):
-    shutil.copytree(data.SAMPLE_FOLDER, tmp_path, dirs_exist_ok=True)
+    shutil.copytree(fashion_files.SAMPLE_FOLDER, tmp_path, dirs_exist_ok=True)
     (tmp_path / "t10k-images-idx3-ubyte.bz2").unlink()
     with pytest.raises(DataError, match="lacks the file t10k-images-idx3-ubyte"):
         fashion_mnist("full", folder=tmp_path)
@@ -185,8 +186,8 @@ def test_a_download_goes_through_torchvision_with_its_checksums(offline, as_full
     def download(url, download_root, filename, md5):
         asked.append((filename, md5))
         name = filename.removesuffix(".gz")
-        raw = data.DOWNLOAD_FOLDER / "FashionMNIST" / "raw"
-        (raw / name).write_bytes(bz2.decompress((data.SAMPLE_FOLDER / f"{name}.bz2").read_bytes()))
+        raw = fashion_files.DOWNLOAD_FOLDER / "FashionMNIST" / "raw"
+        (raw / name).write_bytes(bz2.decompress((fashion_files.SAMPLE_FOLDER / f"{name}.bz2").read_bytes()))
 
     monkeypatch.setattr(torchvision.datasets.mnist, "download_and_extract_archive", download)
     assert len(fashion_mnist("full").train) == 6000
@@ -204,15 +205,15 @@ def test_without_a_home_the_sample_is_there_and_a_download_says_what_it_lacks(of
 
     monkeypatch.delenv("HOME", raising=False)
     monkeypatch.setattr(pwd, "getpwuid", nobody)
-    again = runpy.run_path(data.__file__)
-    assert len(again["fashion_mnist"]().test) == 2000
-    monkeypatch.setattr(data, "DOWNLOAD_FOLDER", again["DOWNLOAD_FOLDER"])
+    again = runpy.run_path(fashion_files.__file__)
+    assert len(fashion_mnist().test) == 2000
+    monkeypatch.setattr(fashion_files, "DOWNLOAD_FOLDER", again["DOWNLOAD_FOLDER"])
     with pytest.raises(DataError, match="Downloading Fashion-MNIST failed: Could not determine home directory"):
         fashion_mnist("full")
 
 
 def test_downloads_are_kept_in_the_home_folder():
-    assert str(data.DOWNLOAD_FOLDER.expanduser()) == os.path.join(os.path.expanduser("~"), ".cache", "course_lib")
+    assert str(fashion_files.DOWNLOAD_FOLDER.expanduser()) == os.path.join(os.path.expanduser("~"), ".cache", "course_lib")
 
 
 def test_wrong_arguments():

@@ -179,17 +179,17 @@ def test_a_folder_that_cannot_be_written_to(tmp_path):
 
 
 def test_damaged_files_are_named(tmp_path, monkeypatch):
-    from course_lib import data, models
+    from course_lib import fashion_files, models
 
     assert doctor.files_damaged() == []
-    for path in data.SAMPLE_FOLDER.iterdir():
+    for path in fashion_files.SAMPLE_FOLDER.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     cut = tmp_path / "t10k-images-idx3-ubyte.bz2"
     cut.write_bytes(cut.read_bytes()[:1000])
     weights = bytearray(models.TEACHER_WEIGHTS.read_bytes())
     weights[len(weights) // 2] ^= 1
     (tmp_path / "teacher.npz").write_bytes(weights)
-    monkeypatch.setattr(data, "SAMPLE_FOLDER", tmp_path)
+    monkeypatch.setattr(fashion_files, "SAMPLE_FOLDER", tmp_path)
     monkeypatch.setattr(models, "TEACHER_WEIGHTS", tmp_path / "teacher.npz")
     fault = only(doctor.files_damaged())
     assert "t10k-images-idx3-ubyte" in fault.what

@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from course_lib import data
+from course_lib import data, fashion_files
 from course_lib.data import fashion_mnist
 from course_lib.loops import HardLabels, evaluate, fit
 from course_lib.models import TEACHER_WEIGHTS, Student, Teacher, new_point_student, new_student, pretrained_teacher
@@ -81,7 +81,7 @@ def test_the_teacher_on_the_sample():
     assert evaluate(pretrained_teacher(), fashion_mnist().test) > 0.92
 
 
-@pytest.mark.skipif(not data.INSTALLED_FOLDER.is_dir(), reason="no installed Fashion-MNIST")
+@pytest.mark.skipif(not fashion_files.INSTALLED_FOLDER.is_dir(), reason="no installed Fashion-MNIST")
 def test_the_teacher_scores_what_its_log_says_and_at_least_93_percent_on_the_official_test_set():
     log = (TEACHER_WEIGHTS.parent / "teacher.log").read_text(encoding="utf8")
     logged = float(re.search(r"^test accuracy (0\.\d+)$", log, re.MULTILINE)[1])

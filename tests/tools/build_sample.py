@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from course_lib.data import FULL_SHA256, full_folder, read_idx_file
+from course_lib.fashion_files import FULL_SHA256, full_folder, read_idx_file
 
 SEED = 2015
 PER_CLASS = {"train": 600, "t10k": 200}
