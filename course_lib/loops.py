@@ -24,6 +24,7 @@ from course_lib.objectives import (
     Objective,
     logits_of,
     read_batch,
+    rows_right,
     value_at,
 )
 from course_lib.schedules import check_not_negative
@@ -118,9 +119,8 @@ def evaluate(
     for batch in batches_in_order(data, batch_size):
         inputs, labels, _ = read_batch(to_device(batch, device))
         logits = _logits_of_dict(model, inputs) if isinstance(inputs, Mapping) else predict(model, inputs, batch_size)
-        counted = labels != ignore_index
-        right += int((logits.argmax(-1) == labels)[counted].sum())
-        rows += int(counted.sum())
+        found = rows_right(logits, labels, ignore_index)
+        right, rows = right + int(found.sum()), rows + len(found)
     if not rows:
         raise ValueError("data must hold at least one row with a label, got none")
     return right / rows

@@ -189,10 +189,19 @@ def value_at(setting: FloatOrSchedule, progress: float) -> float:
 
 
 @torch.no_grad()
+def rows_right(logits: Tensor, labels: Tensor, ignore_index: int = IGNORE_INDEX) -> Tensor:
+    """Return for each labelled row whether its largest logit is that of its label, bools of shape (labelled rows,).
+
+    logits: (..., num_classes); labels: int64 (...), or probabilities (..., num_classes), whose largest counts. Raises ValueError
+    if they do not fit.
+    """
+    labels = labels.argmax(-1) if labels.is_floating_point() else labels
+    if labels.shape != logits.shape[:-1]:
+        raise ValueError(f"labels must have shape {tuple(logits.shape[:-1])}, a label for each row; got {tuple(labels.shape)}")
+    return (logits.argmax(-1) == labels)[labels != ignore_index]
+
+
 def _accuracy(logits: Tensor, labels: Tensor, ignore_index: int) -> Tensor | None:
     """The share of the labelled rows that are right, in [0, 1]; None where no row has a label."""
-    if labels.is_floating_point():
-        labels = labels.argmax(-1)
-    counted = labels != ignore_index
-    right = (logits.argmax(-1) == labels)[counted]
+    right = rows_right(logits, labels, ignore_index)
     return right.float().mean() if len(right) else None

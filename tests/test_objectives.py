@@ -135,6 +135,12 @@ def test_a_teacher_that_refuses_to_be_moved_is_not_where_it_is_right_already():
     assert Distillation(Quantized(*network(1)))(network(), columns(), 0.0).total.isfinite()
 
 
+def test_labels_of_another_shape_are_told():
+    inputs, labels = columns()
+    with pytest.raises(ValueError, match=r"labels must have shape \(24,\), a label for each row; got \(24, 1\)"):
+        evaluate(network(), TensorDataset(inputs, labels[:, None]))
+
+
 def test_void_labels_of_another_number_count_nowhere():
     student, teacher, (inputs, labels) = network(), network(1), columns()
     void = labels.clone()
