@@ -192,8 +192,8 @@ def value_at(setting: FloatOrSchedule, progress: float) -> float:
 def rows_right(logits: Tensor, labels: Tensor, ignore_index: int = IGNORE_INDEX) -> Tensor:
     """Return for each labelled row whether its largest logit is that of its label, bools of shape (labelled rows,).
 
-    logits: (..., num_classes); labels: int64 (...), or probabilities (..., num_classes), whose largest counts. Raises ValueError
-    if they do not fit.
+    logits: (..., num_classes); labels: int64 (...), or probabilities (..., num_classes), whose largest counts. Raises
+    ValueError if they do not fit.
     """
     labels = labels.argmax(-1) if labels.is_floating_point() else labels
     if labels.shape != logits.shape[:-1]:

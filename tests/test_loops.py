@@ -453,7 +453,7 @@ def test_wrong_arguments_of_fit(change, error, says):
         ({"T": "hot"}, TypeError, "T must be a real number, got str"),
         ({"T": lambda progress: -1}, ValueError, "T must be a finite number above 0, got -1"),
         ({"alpha": 1.5}, ValueError, r"alpha must lie in \[0, 1\], got 1.5"),
-        ({"divergence": "kl"}, ValueError, "divergence must be one of 'forward', 'reverse', 'jsd'; got 'kl'"),
+        ({"divergence": "kl"}, ValueError, "divergence must be one of 'forward', 'reverse', 'jsd', 'tvd'; got 'kl'"),
     ],
 )
 def test_wrong_arguments_of_distillation(change, error, says):
