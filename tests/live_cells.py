@@ -19,7 +19,11 @@ def cells_of_figures(path: Path, count: int | None = None) -> list[int]:
     count: how many cells that show a figure, from the top; all without it.
     """
     cells = nbformat.read(path, as_version=4).cells
-    code = {number: TransformerManager().transform_cell(cell.source) for number, cell in enumerate(cells) if cell.cell_type == "code"}
+    code = {
+        number: TransformerManager().transform_cell(cell.source)
+        for number, cell in enumerate(cells)
+        if cell.cell_type == "code"
+    }
     shown = [number for number, source in code.items() if "LiveFigure(" in source][:count]
     return [min(code), *needed({number: source for number, source in code.items() if number > min(code)}, shown)]
 

@@ -413,7 +413,9 @@ class TestControls:
             LiveFigure(Figure(), lambda T: None, T=spec)
 
     def test_the_short_form_of_a_logarithmic_slider(self):
-        live = LiveFigure(Figure(), lambda T, scale=3, tail=2.0: None, T=(1, 100, "log"), scale=(0.5, 10, "log"), tail=(2, 8, "log"))
+        live = LiveFigure(
+            Figure(), lambda T, scale=3, tail=2.0: None, T=(1, 100, "log"), scale=(0.5, 10, "log"), tail=(2, 8, "log")
+        )
         assert all(isinstance(control, widgets.FloatLogSlider) for control in live.controls.values())
         assert live.values == {"T": 1, "scale": 3, "tail": 2}
         live.set(T=100, scale=0.5, tail=8)

@@ -61,6 +61,8 @@ def test_of_a_notebook_the_set_up_cell_and_what_its_figures_need(tmp_path):
 @pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
 def test_every_figure_of_the_course_is_among_them(path):
     cells, found = nbformat.read(path, as_version=4).cells, cells_of_figures(path)
-    assert {number for number, cell in enumerate(cells) if "LiveFigure(" in cell.source and cell.cell_type == "code"} <= set(found)
+    assert {number for number, cell in enumerate(cells) if "LiveFigure(" in cell.source and cell.cell_type == "code"} <= set(
+        found
+    )
     assert found == sorted(set(found))
     assert all(cells[number].cell_type == "code" for number in found)
