@@ -316,9 +316,9 @@ class TestPixels:
         (line,) = axes.plot([0, 1], [0, 1], label="a")
         legend = axes.legend()
         live = LiveFigure(figure, lambda y=1.0: line.set_ydata([1 - y, y]), y=(0.0, 1.0))
-        place = legend.get_window_extent().bounds
+        bounds = legend.get_window_extent().bounds
         live.set(y=0.0)
-        np.testing.assert_allclose(legend.get_window_extent().bounds, place)
+        np.testing.assert_allclose(legend.get_window_extent().bounds, bounds)
 
 
 def labels(live: LiveFigure) -> list[str]:
@@ -739,7 +739,7 @@ class TestInANotebook:
  len(module._instances if hasattr(module, '_instances') else module.Widget.widgets))"""
         cells = [SETUP, "live = make()\nlive", "display(make())", count]
         notebook = run_notebook(*cells, *cells, *cells)
-        counts = [notebook.cells[place].outputs[0].data["text/plain"] for place in (3, 7, 11)]
+        counts = [notebook.cells[number].outputs[0].data["text/plain"] for number in (3, 7, 11)]
         assert counts[0] == counts[1] == counts[2]
 
 

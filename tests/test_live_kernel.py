@@ -1,4 +1,4 @@
-"""ipykernel's own attributes, which it promises to nobody: where one is gone, long work is stopped by interrupting the kernel."""
+"""Attributes that ipykernel promises to nobody: where one is gone, long work is stopped by interrupting the kernel."""
 
 import types
 

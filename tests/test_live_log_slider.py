@@ -1,4 +1,4 @@
-"""`log_slider`: made from values, it has the positions of a slider made from exponents, and exactly the ends that were asked for."""
+"""`log_slider`, made from values, has the positions of one made from exponents, and exactly the ends that it was given."""
 
 import math
 

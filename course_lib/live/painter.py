@@ -158,7 +158,7 @@ class Painter:
 
 
 def _axis_labels(figure: Figure) -> list[tuple]:
-    """Return the text and style of the axis labels. They do not tell their axes when they are changed, as everything else does."""
+    """Return text and style of the axis labels. They do not tell their axes when they are changed, as everything else does."""
     labels = [axis.label for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)]
     return [(label.get_text(), label.get_color(), label.get_fontsize(), label.get_visible()) for label in labels]
 
