@@ -100,7 +100,7 @@ def _in_ipykernel_6(kernel) -> Requests | None:
 
 
 def click_waits(comm) -> bool:
-    """Return whether a message for `comm` waits. All that waits is taken from the socket and put in line for after this work."""
+    """Return whether a message for `comm` waits. All that waits is taken from the socket and put in line for later."""
     requests = waiting_requests()
     if requests is None or comm is None:
         return False
