@@ -1,11 +1,9 @@
-"""What the tests share: Hinton's symbols as a fixture worked out by hand, and small data."""
+"""Shared by the tests: Hinton's symbols as a fixture worked out by hand, and small data."""
 
-import font_list
 import hypothesis
 import pytest
-import trained_once
 
-# It makes an environment and runs the whole course twice, and has a command of its own: pytest tests/test_colab.py
+# It makes an environment and runs the whole course in it, and has a command of its own: pytest tests/test_colab.py
 collect_ignore = ["test_colab.py"]
 
 hypothesis.settings.register_profile("course", deadline=None, derandomize=True, max_examples=60)
@@ -20,11 +18,6 @@ def pytest_addoption(parser):
 def pytest_xdist_auto_num_workers(config):
     """One more than xdist would take: a browser, a server or a sandbox is waited for a third of the time."""
     return (yield) + 1
-
-
-def pytest_configure(config):
-    font_list.in_kernels_of(config)
-    trained_once.in_kernels_of(config, compute_all=False)
 
 
 def pytest_collection_modifyitems(items):

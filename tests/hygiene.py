@@ -182,9 +182,9 @@ def links_to_what_is_there(path: Path) -> list[str]:
         text = path.read_text("utf8")
     else:
         return []
-    place = path if path.is_relative_to(ROOT) else ROOT / "notebooks" / path.name
+    page = path if path.is_relative_to(ROOT) else ROOT / "notebooks" / path.name
     targets = [target.partition("#")[0] for target in re.findall(r"\]\(([^)\s]+)\)", text)]
-    return [t for t in targets if t and not t.startswith(("http://", "https://")) and not (place.parent / t).exists()]
+    return [t for t in targets if t and not t.startswith(("http://", "https://")) and not (page.parent / t).exists()]
 
 
 def misspelled(paths: list[Path]) -> list[str]:

@@ -1,26 +1,30 @@
 """A play of Colab: its versions, its module, an empty folder with one notebook in it, and the course only in git.
 
-Every notebook is run twice in one kernel, every starter once; pytest runs this file only where it is named. The course that
-they install is this repository as it was last committed, since pip is told to find the public address here. Torch, and
+Every notebook is run, and after its end once more from the set-up cell to the first live figure; every starter is run once.
+pytest runs this file only where it is named. The course that they install is this repository as it was last committed, since
+pip is told to find the public address here. Torch, and
 what else Colab ships that is not named below, is the one of the tests' own environment; tests/tools/versions.py makes one that
 has Colab's torch as well.
 """
 
+import copy
 import json
 import os
 import shutil
 import subprocess
 import sysconfig
 import venv
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
 import pytest
 from headless import execute
-from versions import PINS
 
+from tests.live_cells import cells_of_figures
 from tests.tools.address import address
+from tests.tools.versions import PINS
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -65,19 +69,20 @@ class Colab:
         command = [self.python, "-m", "pip", "install", "--quiet", "--no-deps", *wanted]
         self.reachable = subprocess.run(command, env=self.environment, capture_output=True).returncode == 0
 
-    def run(self, path: Path, times: int = 1) -> list[list]:
-        """The cells of a notebook, with a report as the last of them, as they ran each time in one kernel."""
+    def run(self, path: Path, again: Sequence[int] = ()) -> tuple[list, list]:
+        """Return the cells of a notebook as they ran, and those numbered in `again` as they ran once more in the same kernel,
+        with a report as the last of each.
+        """
         notebook = nbformat.read(path, as_version=4)
-        cells = [*notebook.cells, nbformat.v4.new_code_cell(REPORT)]
-        notebook.cells = [nbformat.from_dict(json.loads(json.dumps(cell))) for cell in cells * times]
-        for number, cell in enumerate(notebook.cells):
-            cell.id = f"cell-{number}"
+        report, first = nbformat.v4.new_code_cell(REPORT), len(notebook.cells) + 1
+        cells = [*notebook.cells, report, *(notebook.cells[number] for number in again), report]
+        notebook.cells = [nbformat.from_dict({**copy.deepcopy(cell), "id": f"cell-{n}"}) for n, cell in enumerate(cells)]
         empty = self.folder / path.parent.name / path.stem
         empty.mkdir(parents=True)
         shutil.copy(path, empty)
         execute(notebook, empty, self.environment, timeout=900, python=self.python)
         assert [file.name for file in empty.iterdir()] == [path.name]
-        return [notebook.cells[start : start + len(cells)] for start in range(0, len(notebook.cells), len(cells))]
+        return notebook.cells[:first], notebook.cells[first:]
 
 
 @pytest.fixture(scope="module")
@@ -104,17 +109,22 @@ def installed(colab):
 
 @pytest.fixture(scope="module")
 def runs(colab, installed, request):
-    """path -> the future of its runs, for the tests that were selected. As many notebooks at a time as there are cores, each
+    """path -> the future of its run, for the tests that were selected. As many notebooks at a time as there are cores, each
     on one thread of torch's.
     """
     ours = [item.callspec.params["path"] for item in request.session.items if "runs" in getattr(item, "fixturenames", ())]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         largest_first = sorted(ours, key=lambda path: path.stat().st_size, reverse=True)
-        yield {path: pool.submit(colab.run, path, times=2 if path in NOTEBOOKS else 1) for path in largest_first}
+        yield {path: pool.submit(colab.run, path, opening(path)) for path in largest_first}
+
+
+def opening(path: Path) -> list[int]:
+    """Return the numbers of the cells from the set-up to the first live figure; none of a starter."""
+    return cells_of_figures(path, 1) if path in NOTEBOOKS else []
 
 
 def outputs(cells) -> list:
-    """What each cell said, in words: text of streams and text equivalents of pictures. Not where times are measured.
+    """Return what each cell said, in words: text of streams and text equivalents of pictures. Not where times are measured.
 
     As one text a cell: what is printed in one go may arrive in two pieces.
     """
@@ -136,19 +146,20 @@ def test_the_first_cell_installs_the_course_once_and_quietly_and_nothing_else(co
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_runs_twice_in_one_kernel_to_the_same_numbers_and_without_a_leak(path, runs):
-    first, second = runs[path].result()
-    reports = [json.loads(part[-1].outputs[0].text) for part in (first, second)]
+def test_a_notebook_runs_and_its_opening_once_more_to_the_same_numbers_and_without_a_leak(path, runs):
+    first, again = runs[path].result()
+    reports = [json.loads(part[-1].outputs[0].text) for part in (first, again)]
     assert reports[0]["versions"] == PINS
     assert reports[0] == reports[1]
     assert reports[0]["pyplot figures"] == 0
     assert reports[0]["open widgets"] > 0
-    assert outputs(first[:-1]) == outputs(second[:-1])
+    assert len(again) >= 4  # the set-up cell is one of them
+    assert outputs([first[number] for number in opening(path)]) == outputs(again[:-1])
 
 
 @pytest.mark.parametrize("path", STARTERS, ids=lambda path: path.stem)
 def test_a_starter_runs_and_stops_at_nothing_but_its_stubs(path, runs):
-    (cells,) = runs[path].result()
+    cells, _ = runs[path].result()
     errors = [out for cell in cells for out in cell.get("outputs", ()) if out.output_type == "error"]
     assert any("Not answered yet" in "\n".join(error.traceback) for error in errors)
     assert all("not answered yet" in "\n".join(error.traceback).lower() for error in errors)

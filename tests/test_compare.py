@@ -11,14 +11,14 @@ import course_lib.deploy.compare as module
 from course_lib.deploy import costs
 from course_lib.deploy.compare import compare
 from course_lib.deploy.costs import peak_memory
-from course_lib.deploy.onnx_models import OnnxModel, missing, to_onnx
+from course_lib.deploy.onnx_models import OnnxModel, to_onnx, why_unavailable
 from course_lib.metrics import accuracy, expected_calibration_error
 from course_lib.models import new_student
 
 IMAGES = torch.randn(8, 1, 28, 28, generator=torch.Generator().manual_seed(0))
 LABELS = torch.arange(8) % 10
 DATA = TensorDataset(IMAGES, LABELS)
-onnx_here = pytest.mark.skipif(bool(missing()), reason=missing() or "all is there")
+onnx_here = pytest.mark.skipif(bool(why_unavailable()), reason=why_unavailable() or "all is there")
 
 
 class Clock(nn.Module):

@@ -10,11 +10,11 @@ from torch import nn
 
 from course_lib.deploy import costs
 from course_lib.deploy.costs import measure_latency, multiply_adds, peak_memory, serialised
-from course_lib.deploy.onnx_models import OnnxModel, missing, to_onnx
+from course_lib.deploy.onnx_models import OnnxModel, to_onnx, why_unavailable
 from course_lib.models import Teacher, new_student
 
 IMAGES = torch.randn(8, 1, 28, 28, generator=torch.Generator().manual_seed(0))
-onnx_here = pytest.mark.skipif(bool(missing()), reason=missing() or "all is there")
+onnx_here = pytest.mark.skipif(bool(why_unavailable()), reason=why_unavailable() or "all is there")
 
 
 class Clock(nn.Module):

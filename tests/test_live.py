@@ -293,8 +293,8 @@ class TestPixels:
     def test_twice_the_pixels_and_the_size_that_the_author_chose(self):
         live = sine()
         assert pixels(live.png()).shape == (400, 600, 3)
-        assert live._picture.layout.width == "300px"
-        assert live._picture.layout.max_width == "100%"
+        assert live._image.layout.width == "300px"
+        assert live._image.layout.max_width == "100%"
 
     def test_a_figure_used_again_keeps_its_size(self):
         figure = Figure(figsize=(3, 2))
@@ -308,7 +308,7 @@ class TestPixels:
         live = LiveFigure(figure, lambda width: figure.set_size_inches(width, 2), width=(3, 6))
         live.set(width=5)
         assert pixels(live.png()).shape == (400, 1000, 3)
-        assert live._picture.layout.width == "500px"
+        assert live._image.layout.width == "500px"
 
     def test_a_legend_does_not_wander(self):
         figure = Figure(figsize=(3, 2))
@@ -316,9 +316,9 @@ class TestPixels:
         (line,) = axes.plot([0, 1], [0, 1], label="a")
         legend = axes.legend()
         live = LiveFigure(figure, lambda y=1.0: line.set_ydata([1 - y, y]), y=(0.0, 1.0))
-        place = legend.get_window_extent().bounds
+        bounds = legend.get_window_extent().bounds
         live.set(y=0.0)
-        np.testing.assert_allclose(legend.get_window_extent().bounds, place)
+        np.testing.assert_allclose(legend.get_window_extent().bounds, bounds)
 
 
 def labels(live: LiveFigure) -> list[str]:
@@ -412,6 +412,32 @@ class TestControls:
         with pytest.raises(error, match=r"control T must (be|have) .*; got|control T must be a widget with"):
             LiveFigure(Figure(), lambda T: None, T=spec)
 
+    def test_the_short_form_of_a_logarithmic_slider(self):
+        live = LiveFigure(
+            Figure(), lambda T, scale=3, tail=2.0: None, T=(1, 100, "log"), scale=(0.5, 10, "log"), tail=(2, 8, "log")
+        )
+        assert all(isinstance(control, widgets.FloatLogSlider) for control in live.controls.values())
+        assert live.values == {"T": 1, "scale": 3, "tail": 2}
+        live.set(T=100, scale=0.5, tail=8)
+        assert live.values == {"T": 100, "scale": 0.5, "tail": 8}
+        assert labels(live) == ["T", "scale", "tail"]
+        field = live.widget.children[0].children[1].children[0]
+        assert (field.min, field.max, field.value) == (0.5, 10, 0.5)
+
+    @pytest.mark.parametrize(
+        ("spec", "error", "message"),
+        [
+            ((0, 10, "log"), ValueError, r"control T, \(0, 10, 'log'\): low must be a finite number above 0, got 0"),
+            ((10, 1, "log"), ValueError, "control T, .*: high must be above low, got low 10 and high 1"),
+            (("1", 10, "log"), TypeError, "control T, .*: low must be a real number, got str"),
+            ((1, 10, "lin"), TypeError, r'control T must be .* or \(min, max, "log"\), with finite numbers'),
+            ((1, 10, 2, "log"), TypeError, r'control T must be .* or \(min, max, "log"\), with finite numbers'),
+        ],
+    )
+    def test_a_bad_short_form_of_one_is_named(self, spec, error, message):
+        with pytest.raises(error, match=message):
+            LiveFigure(Figure(), lambda T: None, T=spec)
+
     def test_a_default_outside_the_range_is_named(self):
         with pytest.raises(ValueError, match=r"T must be a number from 0 to 1; got 2"):
             LiveFigure(Figure(), lambda T=2: None, T=(0.0, 1.0))
@@ -436,7 +462,7 @@ class TestSet:
         live.set(T=3.0)
         assert (pixels(live.png()) != before).any()
         assert (live.text, live.values, live.controls["T"].value) == ("T is 3.0", {"T": 3.0}, 3.0)
-        assert bytes(live._picture.value) == live.png()
+        assert bytes(live._image.value) == live.png()
         assert "T is 3.0" in live._words.value
 
     def test_several_values_make_one_frame(self):
@@ -493,7 +519,7 @@ class TestErrors:
         live = self.fragile()
         good = live.png()
         live.controls["T"].value = 3.0
-        assert live.png() == good == bytes(live._picture.value)
+        assert live.png() == good == bytes(live._image.value)
         assert live.error == "ValueError: T <b>3.0</b> is too hot"
         assert "ValueError: T &lt;b&gt;3.0&lt;/b&gt; is too hot" in live._alarm.value
         assert live.text == "T = 1.0"
@@ -553,7 +579,7 @@ class TestRunning:
         assert frames - 1 <= len(drawn) <= frames + 1
         assert drawn[-1] == 1000
         assert live.text == "step 1000"
-        assert bytes(live._picture.value) == live.png()
+        assert bytes(live._image.value) == live.png()
 
     def test_stop(self):
         live, draw, drawn = slow_figure()
@@ -713,7 +739,7 @@ class TestInANotebook:
  len(module._instances if hasattr(module, '_instances') else module.Widget.widgets))"""
         cells = [SETUP, "live = make()\nlive", "display(make())", count]
         notebook = run_notebook(*cells, *cells, *cells)
-        counts = [notebook.cells[place].outputs[0].data["text/plain"] for place in (3, 7, 11)]
+        counts = [notebook.cells[number].outputs[0].data["text/plain"] for number in (3, 7, 11)]
         assert counts[0] == counts[1] == counts[2]
 
 

@@ -19,8 +19,10 @@ def code_cells(path):
     return [cell for cell in read(path).cells if cell.cell_type == "code"]
 
 
-def test_there_are_notebooks():
+def test_there_are_notebooks_and_beside_them_nothing():
     assert NOTEBOOKS
+    made = {".ipynb_checkpoints", "__pycache__", ".virtual_documents"}  # by JupyterLab and Python
+    assert {path.name for path in NOTEBOOKS[0].parent.iterdir()} - made == {path.name for path in NOTEBOOKS}
 
 
 @notebooks

@@ -10,12 +10,12 @@ import torch
 from torch import nn
 
 from course_lib.deploy import onnx_models
-from course_lib.deploy.onnx_models import PACKAGES, OnnxModel, missing, quantize, to_onnx
+from course_lib.deploy.onnx_models import PACKAGES, OnnxModel, quantize, to_onnx, why_unavailable
 from course_lib.metrics import agreement
 from course_lib.models import new_student, pretrained_teacher
 
 IMAGES = torch.randn(64, 1, 28, 28, generator=torch.Generator().manual_seed(0))
-onnx_here = pytest.mark.skipif(bool(missing()), reason=missing() or "all is there")
+onnx_here = pytest.mark.skipif(bool(why_unavailable()), reason=why_unavailable() or "all is there")
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +146,7 @@ def test_what_is_missing_is_said_in_words(monkeypatch):
     found = {"onnx": object(), "onnxscript": None, "onnxruntime": None}
     monkeypatch.setattr(onnx_models.importlib.util, "find_spec", found.get)
     expected = "ONNX needs onnxscript, onnxruntime, not installed here. To get it, run: %pip install onnxscript onnxruntime"
-    assert missing() == expected
+    assert why_unavailable() == expected
     for call in (lambda: to_onnx(new_student(), IMAGES), lambda: quantize(b"", []), lambda: OnnxModel(b"")):
         with pytest.raises(ImportError, match="ONNX needs onnxscript"):
             call()
@@ -160,9 +160,9 @@ def test_the_extra_is_what_the_module_needs():
 def test_a_torch_that_is_too_old_is_named(monkeypatch):
     monkeypatch.setattr(onnx_models.importlib.util, "find_spec", lambda name: object())
     monkeypatch.setattr(torch, "__version__", "2.5.1+cpu")
-    assert missing() == "Writing ONNX needs torch 2.6 or newer, here is 2.5.1+cpu."
+    assert why_unavailable() == "Writing ONNX needs torch 2.6 or newer, here is 2.5.1+cpu."
     monkeypatch.setattr(torch, "__version__", "2.10.0a0+git")
-    assert missing() == ""
+    assert why_unavailable() == ""
 
 
 def test_importing_the_module_pulls_in_none_of_the_packages():

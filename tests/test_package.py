@@ -2,6 +2,7 @@
 
 import ast
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -13,13 +14,30 @@ else:
     import tomli as tomllib
 
 ROOT = Path(__file__).parents[1]
-KNOWS_DISTILLATION = ("losses", "schedules", "loops", "history", "data", "models", "metrics", "figures", "assets")
 MODULES = sorted(module.relative_to(ROOT).as_posix() for module in (ROOT / "course_lib").rglob("*.py"))
-FORBIDDEN = {  # of a module, or of all those in a folder: what it must not import
+# course_lib from low to high. A module imports from lower layers, and from its own layer what stands before it. A folder
+# counts as one; inside of it any module may import any other, without a circle.
+LAYERS = (
+    ("losses", "schedules", "basics"),
+    ("metrics", "history"),
+    ("soft_gradients", "humps"),
+    ("data", "models", "objectives"),
+    ("loops",),
+    ("language", "deploy"),
+    ("checks",),
+)
+BESIDE = {  # what is in no layer, so that no layer imports it, and what of course_lib it may import
+    "__init__": (),
+    "assets": (),
+    "live": (),
+    "figures": ("losses", "schedules", "metrics", "soft_gradients", "humps", "data", "live"),
+    "doctor": ("data", "models"),
+}
+FORBIDDEN = {  # of a module, or of all those in a folder: what else it must not import
     "course_lib/losses.py": ("course_lib", "numpy", "torchvision", "matplotlib", "ipywidgets"),
     "course_lib/schedules.py": ("course_lib", "torch", "numpy"),
-    "course_lib/live/": ("torch", "matplotlib.pyplot", *(f"course_lib.{name}" for name in KNOWS_DISTILLATION)),
-    "course_lib/figures/": ("course_lib.loops", "matplotlib.pyplot"),
+    "course_lib/live/": ("torch", "matplotlib.pyplot"),
+    "course_lib/figures/": ("matplotlib.pyplot",),
     "": ("exercises", "tests"),
 }
 
@@ -45,23 +63,86 @@ def test_the_package_asks_for_the_same_floors():
     assert only_local == {"jupyterlab", "isal", "-e ."}
 
 
-def imports(source: str, top_level_only=False):
+def imports(module: str, source: str, top_level_only=False):
+    """Yield the full name of all that a module imports: of `from a import b`, a.b, which may be a module itself."""
     tree = ast.parse(source)
     for node in tree.body if top_level_only else ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)  # which may be a module itself
+            above = module.split("/")[: -node.level] if node.level else []
+            start = ".".join([*above, *filter(None, [node.module])])
+            yield from (f"{start}.{alias.name}" for alias in node.names)
 
 
 def wrong_imports(module: str, source: str) -> list[str]:
-    forbidden = [bad for place, names in FORBIDDEN.items() if module.startswith(place) for bad in names]
-    return [name for name in imports(source) if any(f"{name}.".startswith(f"{bad}.") for bad in forbidden)]
+    forbidden = [bad for start, names in FORBIDDEN.items() if module.startswith(start) for bad in names]
+    return [name for name in imports(module, source) if any(f"{name}.".startswith(f"{bad}.") for bad in forbidden)]
+
+
+def part(name: str) -> str:
+    """Return the module or folder of course_lib that a full name is of: losses of course_lib.losses.soft_targets."""
+    found = name.split(".")[1:2]
+    return found[0] if found and ((ROOT / "course_lib" / found[0]).exists() or found[0] in listed()) else "__init__"
+
+
+def listed() -> list[str]:
+    return [*(name for layer in LAYERS for name in layer), *BESIDE]
+
+
+def allowed(name: str) -> set[str]:
+    """Return what a module or folder of course_lib may import of the others. LookupError if it is in no list."""
+    if name in BESIDE:
+        return set(BESIDE[name])
+    order = listed()[: -len(BESIDE)]
+    if name not in order:
+        raise LookupError(
+            f"course_lib/{name} is new: add it to LAYERS in tests/test_package.py, after all that it imports and before all "
+            "that import it, or to BESIDE, with what it may import, if no layer may import it"
+        )
+    return set(order[: order.index(name)])
+
+
+def imports_upwards(module: str, source: str) -> list[str]:
+    """Return what a module imports of course_lib that is not below it."""
+    own = part(module.removesuffix(".py").removesuffix("/__init__").replace("/", "."))
+    ours = [name for name in imports(module, source) if f"{name}.".startswith("course_lib.")]
+    return [name for name in ours if part(name) not in allowed(own) | {own}]
+
+
+def circle(sources: dict[str, str]) -> list[str]:
+    """Return modules that import each other in a circle, or an empty list: module's path -> source."""
+    paths = {path.removesuffix(".py").removesuffix("/__init__").replace("/", "."): path for path in sources}
+
+    def imported(path):
+        names = imports(path, sources[path])
+        found = {paths.get(name) or paths.get(name.rpartition(".")[0]) for name in names}
+        return found - {None}
+
+    left = {path: imported(path) for path in sources}
+    while free := [path for path, needs in left.items() if not needs & left.keys()]:
+        for path in free:
+            del left[path]
+    return sorted(left)
+
+
+def read(module: str) -> str:
+    return (ROOT / module).read_text(encoding="utf8")
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_imports_point_one_way(module):
-    assert not wrong_imports(module, (ROOT / module).read_text(encoding="utf8"))
+    assert not imports_upwards(module, read(module))
+    assert not wrong_imports(module, read(module))
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    assert not circle({module: read(module) for module in MODULES})
+
+
+def test_no_name_is_in_two_layers():
+    assert len(set(listed())) == len(listed())
+    assert all(set(below) <= set(listed()) for below in BESIDE.values())
 
 
 @pytest.mark.parametrize(
@@ -69,11 +150,11 @@ def test_imports_point_one_way(module):
     [
         ("course_lib/schedules.py", "import torch"),
         ("course_lib/losses.py", "from course_lib import schedules"),
+        ("course_lib/schedules.py", "from . import losses"),
         ("course_lib/live/__init__.py", "from torch import nn"),
-        ("course_lib/live/figure.py", "from course_lib import loops"),
         ("course_lib/figures/schedules.py", "def draw():\n    from matplotlib import pyplot"),
-        ("course_lib/figures/__init__.py", "from course_lib.loops import fit"),
         ("course_lib/metrics.py", "from tests import hygiene"),
+        ("course_lib/checks/engine/core.py", "def grade():\n    import exercises.grading"),
     ],
 )
 def test_a_wrong_import_is_found(module, source):
@@ -81,14 +162,82 @@ def test_a_wrong_import_is_found(module, source):
     assert len(wrong_imports(module, source)) == 1
 
 
-def test_what_each_module_may_import_is_its_own():
-    assert not wrong_imports("course_lib/figures/schedules.py", "import torch\nfrom course_lib.losses import soft_targets")
-    assert not wrong_imports("course_lib/live/figure.py", "from matplotlib.figure import Figure")
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("course_lib/basics.py", "from course_lib.metrics import entropy_bits"),
+        ("course_lib/basics.py", "import course_lib.history as remembering"),
+        ("course_lib/losses.py", "from course_lib import schedules"),  # the same layer, but after it
+        ("course_lib/losses.py", "from . import basics"),
+        ("course_lib/losses.py", "import course_lib"),
+        ("course_lib/losses.py", "from course_lib import *"),
+        ("course_lib/metrics.py", "from .history import History"),
+        ("course_lib/data.py", "def fashion_mnist():\n    from course_lib.objectives import HardLabels"),
+        ("course_lib/models.py", "if TYPE_CHECKING:\n    from course_lib.loops import fit"),
+        ("course_lib/loops.py", "from .deploy.costs import measure_latency"),
+        ("course_lib/language/model.py", "from course_lib.deploy import costs"),
+        ("course_lib/deploy/costs.py", "from ..checks.engine import core"),
+        ("course_lib/checks/engine/inputs.py", "from ...figures import style"),
+        ("course_lib/checks/__init__.py", "from course_lib import live"),
+        ("course_lib/live/__init__.py", "from course_lib.figures import style"),
+        ("course_lib/live/figure.py", "from course_lib import loops"),
+        ("course_lib/live/figure.py", "from .. import losses"),
+        ("course_lib/figures/__init__.py", "from course_lib.loops import fit"),
+        ("course_lib/figures/production.py", "from course_lib.deploy.compare import compare"),
+        ("course_lib/figures/training.py", "from course_lib import objectives"),
+        ("course_lib/doctor.py", "from course_lib.live import LiveFigure"),
+        ("course_lib/__init__.py", "from course_lib import losses"),
+    ],
+)
+def test_an_import_that_runs_up_or_sideways_is_found(module, source):
+    assert len(imports_upwards(module, source)) == 1
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("course_lib/basics.py", "from course_lib.schedules import constant"),
+        ("course_lib/models.py", "from . import data"),
+        ("course_lib/deploy/compare.py", "from course_lib.language import model\nfrom .costs import measure_latency"),
+        ("course_lib/figures/schedules.py", "import torch\nfrom course_lib.losses import soft_targets\nfrom . import style"),
+        ("course_lib/live/figure.py", "from matplotlib.figure import Figure\nfrom course_lib.live.png import PngWriter"),
+        ("course_lib/checks/ex01_soft_targets.py", "from course_lib import losses, metrics"),
+    ],
+)
+def test_what_each_module_may_import_is_its_own(module, source):
+    assert not imports_upwards(module, source)
+    assert not wrong_imports(module, source)
+
+
+def test_a_module_that_is_in_no_list_is_an_error_that_says_where_to_add_it():
+    with pytest.raises(LookupError, match=r"course_lib/ghosts is new: add it to LAYERS in tests/test_package.py, after all"):
+        allowed("ghosts")
+    assert not [name for name in {part(module[:-3].replace("/", ".")) for module in MODULES} if name not in listed()]
+
+
+def test_a_circle_is_found():
+    one, two = "course_lib/live/one.py", "course_lib/live/two.py"
+    assert circle({one: "from course_lib.live import two", two: "def late():\n    from .one import name"}) == [one, two]
+    assert circle({one: "from . import two", two: "import torch"}) == []
+    assert circle({one: "from .two import name", two: ""}) == []
+
+
+def test_importing_the_losses_loads_nothing_but_torch_and_the_standard_library():
+    code = """import sys, torch
+        before = set(sys.modules)
+        import course_lib.losses
+        print(sorted(set(sys.modules) - before - {name for name in sys.modules if name.startswith("torch.")}))
+        print(sorted(name for name in sys.modules if name.startswith("course_lib")))"""
+    code = "\n".join(line.strip() for line in code.splitlines())
+    fresh = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    added, ours = map(ast.literal_eval, fresh.stdout.splitlines())
+    assert ours == ["course_lib", "course_lib.losses"]
+    assert {name.partition(".")[0] for name in added} - set(sys.stdlib_module_names) == {"course_lib"}
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_torchvision_is_imported_where_it_is_used(module):
-    found = imports((ROOT / module).read_text(encoding="utf8"), top_level_only=True)
+    found = imports(module, read(module), top_level_only=True)
     assert not [name for name in found if name.startswith("torchvision")]
 
 

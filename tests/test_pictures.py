@@ -6,7 +6,7 @@ from pathlib import Path
 import nbformat
 from PIL import Image
 
-from tests.tools.pictures import make
+from tests.tools.pictures import __main__ as make
 
 PICTURES = Path(make.__file__).parent
 
@@ -40,4 +40,4 @@ def test_the_animation_is_made_by_its_command(tmp_path, monkeypatch):
     monkeypatch.setattr(make, "PAUSE", 1)
     make.temperature_gif(tmp_path / "made.gif")
     with Image.open(tmp_path / "made.gif") as animation:
-        assert animation.n_frames == 6  # T at three places there and back, where it rests as one long frame
+        assert animation.n_frames == 6  # T at three values there and back, where it rests as one long frame

@@ -20,8 +20,8 @@ PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 OLDEST_TORCH = (2, 6)  # the first whose torch.onnx.export takes a torch.export program and keeps the weights in one file
 
 
-def missing() -> str:
-    """What is missing for ONNX here and how to get it, in words; an empty string where all is there."""
+def why_unavailable() -> str:
+    """Return what is missing for ONNX here and how to get it, in words; an empty string where all is there."""
     lacking = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
     if lacking:
         return f"ONNX needs {', '.join(lacking)}, not installed here. To get it, run: %pip install {' '.join(lacking)}"
@@ -34,7 +34,7 @@ class OnnxModel(nn.Module):
     """An ONNX model run by onnxruntime on the CPU: called like the torch module, from a tensor to the tensor of logits.
 
     file: a path, or the content of one. threads: how many a call may use. Raises ImportError, with what to install,
-    wherever `missing` has something to say.
+    wherever `why_unavailable` has something to say.
     """
 
     def __init__(self, file: str | Path | bytes, threads: int = 1):
@@ -115,7 +115,7 @@ def _forget_origin(model) -> None:
 
 
 def _count_weights(graph) -> int:
-    """How many numbers of the graph were trained: not shapes, nor the scales and zero points of what is quantized."""
+    """Return how many numbers of the graph were trained: no shapes, nor scales and zero points of what is quantized."""
     scaling = {"QuantizeLinear", "DequantizeLinear"}
     other = {name for node in graph.node if node.op_type in scaling for name in node.input[1:]}
     other |= {node.input[1] for node in graph.node if node.op_type == "Reshape"}
@@ -123,5 +123,5 @@ def _count_weights(graph) -> int:
 
 
 def _check_installed() -> None:
-    if reason := missing():
+    if reason := why_unavailable():
         raise ImportError(reason)

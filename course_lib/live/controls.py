@@ -1,4 +1,4 @@
-"""What stands for a control in a call of `LiveFigure`, made into a widget that is labelled and checked."""
+"""Controls of a `LiveFigure`: widgets, or short forms made into widgets, labelled and checked."""
 
 import inspect
 import math
@@ -7,6 +7,8 @@ from functools import partial
 from numbers import Integral, Real
 
 import ipywidgets as widgets
+
+from course_lib.live.log_slider import LogSlider, log_slider
 
 
 def make_control(name: str, spec, start) -> widgets.Widget:
@@ -18,22 +20,31 @@ def make_control(name: str, spec, start) -> widgets.Widget:
     elif isinstance(spec, bool):
         control = widgets.Checkbox(value=spec, indent=False)
     elif isinstance(spec, tuple):
-        control = _slider(name, spec)
+        control = _log_slider(name, spec) if spec[2:] == ("log",) else _slider(name, spec)
     elif isinstance(spec, (list, dict)) and spec:
         control = widgets.Dropdown(options=list(spec.items()) if isinstance(spec, dict) else spec)
     else:
         raise TypeError(
-            f"control {name} must be a widget, (min, max), (min, max, step), a bool, or a list or dict of options that is "
-            f"not empty; got {spec!r}"
+            f'control {name} must be a widget, (min, max), (min, max, step), (min, max, "log"), a bool, or a list or dict of '
+            f"options that is not empty; got {spec!r}"
         )
     if isinstance(spec, (tuple, list, dict)) and start is not inspect.Parameter.empty:
         assign(name, control, start)
     return control
 
 
+def _log_slider(name: str, spec: tuple) -> widgets.Widget:
+    try:
+        return log_slider(*spec[:2])
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"control {name}, {spec!r}: {error}") from None
+
+
 def _slider(name: str, spec: tuple) -> widgets.Widget:
     if len(spec) not in (2, 3) or not all(isinstance(x, Real) and not isinstance(x, bool) and math.isfinite(x) for x in spec):
-        raise TypeError(f"control {name} must be (min, max) or (min, max, step), finite numbers; got {spec!r}")
+        raise TypeError(
+            f'control {name} must be (min, max), (min, max, step) or (min, max, "log"), with finite numbers; got {spec!r}'
+        )
     whole = all(isinstance(number, Integral) for number in spec)
     low, high, *rest = map(int, spec) if whole else spec  # int: numpy's integers run over
     step = rest[0] if rest else 1 if whole else (high - low) / 100
@@ -47,7 +58,7 @@ def _slider(name: str, spec: tuple) -> widgets.Widget:
 
 
 def with_label(name: str, control: widgets.Widget) -> widgets.Widget:
-    """What is shown for a control: itself with its label; for a slider also a field with its number, which has the label.
+    """Return what is shown for a control: itself with its label; for a slider also a field with its number and the label.
 
     ipywidgets ties no label to the part of a slider that takes the keyboard, so a screen reader has none to say there.
     The field can be said, and typed into, or stepped with the arrow keys.
@@ -93,14 +104,16 @@ def _as_read(slider: widgets.Widget):
 
 
 def _hint(widget: widgets.Widget, text: str) -> None:
-    """What is said of a widget, and shown when the pointer rests on it. Without one ipywidgets 8 shows "null"."""
+    """Set what is said of a widget and shown when the pointer rests on it. Without it ipywidgets 8 shows "null"."""
     name = "tooltip" if widget.has_trait("tooltip") else "description_tooltip"  # ipywidgets 8, 7
     if widget.has_trait(name) and not getattr(widget, name):
         setattr(widget, name, text)
 
 
 def value_range(slider: widgets.Widget) -> tuple:
-    """(lowest, highest) value; a logarithmic slider's limits are exponents."""
+    """Return the (lowest, highest) value; ipywidgets' limits of a logarithmic slider are exponents."""
+    if isinstance(slider, LogSlider):
+        return slider.low, slider.high
     return tuple(slider.base**end if slider.has_trait("base") else end for end in (slider.min, slider.max))
 
 

@@ -30,9 +30,10 @@ class LiveFigure:
     may return a str, the text equivalent: the numbers that the picture now shows. Artists that it touches are found by
     themselves and drawn over a kept background; touching anything else (limits, titles, ticks, legends, new artists)
     redraws the figure, which costs five to ten times as much. Text that moves inside axes is cheapest with clip_on=True.
-    controls: for each keyword of update a widget with a value (FloatLogSlider, ToggleButtons, …), or a short form:
-    (min, max) or (min, max, step): a slider; True or False: a checkbox; a list or {label: value}: a drop-down menu. A
-    short form starts at update's own default for that keyword, if it has one, and has the keyword as its label.
+    controls: for each keyword of update a widget with a value (log_slider(…), ToggleButtons, …), or a short form:
+    (min, max) or (min, max, step): a slider; (min, max, "log"): a logarithmic one; True or False: a checkbox; a list or
+    {label: value}: a drop-down menu. A short form starts at update's own default for that keyword, if it has one, and
+    has the keyword as its label.
     Raises TypeError or ValueError, naming the argument that is wrong, and whatever the first `update` raises.
     """
 
@@ -48,12 +49,12 @@ class LiveFigure:
         self._painter, self._held, self._work = Painter(figure), False, None
         # JupyterLab may deliver widget messages in a thread of the kernel's (a subshell) while a cell is at work.
         self._lock = threading.RLock()
-        self._picture = widgets.Image(format="png", layout=widgets.Layout(max_width="100%", height="auto"))
+        self._image = widgets.Image(format="png", layout=widgets.Layout(max_width="100%", height="auto"))
         self._words, self._alarm, self._stop_hint = widgets.HTML(), widgets.HTML(), widgets.HTML()
         self._stop = widgets.Button(description="Stop", icon="stop", layout=widgets.Layout(display="none"))
         labelled = [with_label(name, control) for name, control in self.controls.items()]
         row = widgets.Box([*labelled, self._stop], layout=widgets.Layout(flex_flow="row wrap"))
-        self.widget = widgets.VBox([row, self._picture, self._stop_hint, self._words, self._alarm])
+        self.widget = widgets.VBox([row, self._image, self._stop_hint, self._words, self._alarm])
         self._refresh(first=True)
         self._painter.draw()  # once more: keeps the background now, so that the first move is as quick as the others
         # Widgets live in a global table. They must not hold this object, or nothing here would ever be freed.
@@ -67,7 +68,7 @@ class LiveFigure:
     def close(self) -> None:
         """Take the figure off the page, its controls with it, and free what it holds. Running its cell again does this."""
         self._close_widgets()
-        self._painter = Painter(self.figure)  # one without pictures
+        self._painter = Painter(self.figure)  # one that keeps no pixels
         forget(self)
 
     @property
@@ -143,17 +144,17 @@ class LiveFigure:
                     raise
 
     def _show(self, text: str | None) -> None:
-        """Draw the artists as they now stand, and put picture and text in the place of the last ones."""
+        """Draw the artists as they now stand, and put image and text in place of the last ones."""
         if not (text is None or isinstance(text, str)):
             raise TypeError(f"update must return a str, the text equivalent, or None; got {type(text).__name__}")
         self._png = self._painter.png()
         self.text = ", ".join(f"{name} = {value}" for name, value in self.values.items()) if text is None else text
         self.error, self.frames = None, self.frames + 1
-        # The picture last, since it is what is waited for: when it is there, so are its words.
+        # The image last, since it is what is waited for: when it is there, so are its words.
         self._words.value = f'<div role="status" style="white-space: pre-wrap">{html.escape(self.text)}</div>'
         self._alarm.value = ""
-        self._picture.layout.width = f"{self._painter.css_size[0]}px"
-        self._picture.value = self._png
+        self._image.layout.width = f"{self._painter.css_size[0]}px"
+        self._image.value = self._png
 
     def _say(self, error: Exception) -> None:
         self.error = f"{type(error).__name__}: {error}"

@@ -1,21 +1,24 @@
-"""What `LiveFigure` needs of the kernel: figures held while they are shown, and clicks seen while a cell is at work."""
+"""The kernel below a live figure: figures are held while they are shown, and clicks seen while a cell is at work."""
 
 import weakref
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Any, NamedTuple, Protocol
 
 import ipywidgets as widgets
 from IPython import get_ipython
 
-if TYPE_CHECKING:
-    from course_lib.live.figure import LiveFigure
+
+class Closable(Protocol):
+    """Something that a cell shows, such as a LiveFigure, and that is closed when the cell is run again."""
+
+    def close(self) -> None: ...
 
 
-_shown: dict[str, tuple[str, list["LiveFigure"]]] = {}  # cell -> (its last run, the figures it shows)
+_shown: dict[str, tuple[str, list[Closable]]] = {}  # cell -> (its last run, the figures it shows)
 
 
-def keep_while_shown(live: "LiveFigure") -> None:
+def keep_while_shown(live: Closable) -> None:
     """Keep a figure for as long as its cell shows it: until the cell is run again."""
     kernel = getattr(get_ipython(), "kernel", None)
     if kernel is None:
@@ -33,7 +36,7 @@ def keep_while_shown(live: "LiveFigure") -> None:
     _shown[cell] = run, [*figures, live]
 
 
-def forget(live: "LiveFigure") -> None:
+def forget(live: Closable) -> None:
     """Hold the figure no longer."""
     for _, figures in _shown.values():
         figures[:] = [figure for figure in figures if figure is not live]
@@ -54,40 +57,63 @@ def close_widget(widget: widgets.Widget) -> None:
     widget.close()
 
 
-def waiting_requests():
-    """(socket on which requests wait while this thread is at work, what to do with one), or None where there is no such.
+class Requests(NamedTuple):
+    """Where requests wait while a cell is at work, and what to do with each: it is only looked at, and put back in line."""
+
+    socket: Any
+    put_in_line: Callable[[list], None]
+
+
+def waiting_requests() -> Requests | None:
+    """Return where requests for this thread wait while it is at work; None where there is no such, or none to be found.
 
     The kernel handles none of them while a cell runs, and handling them from here would mix their output with the cell's.
-    So each is only looked at, and then put back in line.
+    ipykernel does not promise what is touched for this, so where anything is missing or renamed the answer is None, and
+    long work is stopped by interrupting the kernel.
     """
     kernel = getattr(get_ipython(), "kernel", None)
-    channels = getattr(kernel, "shell_channel_thread", None)
-    if channels is not None:  # ipykernel 7: a thread of its own takes in the requests and passes them to this one
-        subshell = kernel.get_parent()["header"].get("subshell_id")
-        pair = channels.manager.get_shell_channel_to_subshell_pair(subshell)
-        # By the very way of those that the stream has read before: on a shorter one these would overtake them, and of the
-        # cells that "Run All" sends at once the next would run last.
-        return pair.to_socket, partial(pair.to_stream._run_callback, pair.to_stream._recv_callback)
-    if hasattr(kernel, "schedule_dispatch") and getattr(kernel, "shell_stream", None) is not None:  # ipykernel 6
-        return kernel.shell_stream.socket, partial(kernel.schedule_dispatch, kernel.dispatch_shell)
-    return None
+    try:
+        requests = _in_ipykernel_7(kernel) or _in_ipykernel_6(kernel)
+        usable = requests and callable(requests.socket.recv_multipart) and callable(kernel.session.feed_identities)
+    except Exception:  # whatever comes of attributes that are no longer what they were
+        return None
+    return requests if usable else None
+
+
+def _in_ipykernel_7(kernel) -> Requests | None:
+    channels = getattr(kernel, "shell_channel_thread", None)  # takes in the requests and passes them to this thread
+    if channels is None:
+        return None
+    subshell = kernel.get_parent()["header"].get("subshell_id")
+    pair = channels.manager.get_shell_channel_to_subshell_pair(subshell)
+    # By the very way of those that the stream has read before: on a shorter one these would overtake them, and of the
+    # cells that "Run All" sends at once the next would run last.
+    run, receive = pair.to_stream._run_callback, pair.to_stream._recv_callback
+    return Requests(pair.to_socket, partial(run, receive)) if callable(run) and callable(receive) else None
+
+
+def _in_ipykernel_6(kernel) -> Requests | None:
+    stream, schedule = getattr(kernel, "shell_stream", None), getattr(kernel, "schedule_dispatch", None)
+    if stream is None or not (callable(schedule) and callable(kernel.dispatch_shell)):
+        return None
+    return Requests(stream.socket, partial(schedule, kernel.dispatch_shell))
 
 
 def click_waits(comm) -> bool:
-    """Whether a message for `comm` waits. Whatever waits is taken from the socket and put in line for after this work."""
+    """Return whether a message for `comm` waits. All that waits is taken from the socket and put in line for later."""
     requests = waiting_requests()
     if requests is None or comm is None:
         return False
     import zmq  # here, since it is there only where a kernel is
 
-    (socket, put_in_line), session, found = requests, get_ipython().kernel.session, False
+    session, found = get_ipython().kernel.session, False
     while True:
         try:
-            message = socket.recv_multipart(zmq.NOBLOCK, copy=False)
+            message = requests.socket.recv_multipart(zmq.NOBLOCK, copy=False)
         except zmq.Again:
             return found
         found = _is_for(comm, session, message) or found
-        put_in_line(message)
+        requests.put_in_line(message)
 
 
 def _is_for(comm, session, message) -> bool:

@@ -34,8 +34,8 @@ class Painter:
         self.canvas._set_device_pixel_ratio(PIXEL_RATIO)  # not figure.dpi *= 2: this stays right for a figure used twice
         self.moving: set[Artist] = set()
         self.over: list[Artist] = []  # what is drawn over the background: all that moves, and what lies above it
-        self.placing: list = []  # of each artist in `over`, what the choice of `over` depends on
-        self.kept: dict[Artist, tuple] = {}  # of what may stay: where, and the pixels there before and after its turn
+        self.layering: list = []  # of each artist in `over`, what the choice of `over` depends on
+        self.kept: dict[Artist, tuple] = {}  # of what may stay: its region, and the pixels there before and after its turn
         mapped = figure.findobj(lambda artist: isinstance(artist, ScalarMappable))
         self.arrays = {artist: artist.get_array() for artist in mapped}  # what artists with a colour map were drawn from
         self.background = None
@@ -76,11 +76,11 @@ class Painter:
         for artist in self.over:
             if touched := artist in self.moving and _is_stale(artist):
                 self.kept.pop(artist, None)
-            place, before, after = self.kept.get(artist, (None, None, None))
-            if place is not None and np.array_equal(canvas[place], before):
+            region, before, after = self.kept.get(artist, (None, None, None))
+            if region is not None and np.array_equal(canvas[region], before):
                 self.canvas.restore_region(after)  # nothing has moved beneath it: a legend takes longer than all else to draw
-            elif artist in self.moving and not touched and (place := _extent(artist, renderer, *canvas.shape[:2])):
-                self._draw_and_keep(artist, place)  # words and images take long, and many stay as they are from frame to frame
+            elif artist in self.moving and not touched and (region := _extent(artist, renderer, *canvas.shape[:2])):
+                self._draw_and_keep(artist, region)  # words and images take long, and many stay as they are from frame to frame
             else:
                 artist.draw(renderer)
         self.figure.stale = False  # an axis among them marks it when it lays out its ticks
@@ -89,8 +89,8 @@ class Painter:
         # Others (polar, 3-D) have a drawing order of their own.
         if self.figure.subfigs or any(type(axes) is not Axes for axes in self.figure.axes):
             return False
-        return not any(artist.stale for artist in self.over if artist not in self.moving) and self.placing == [
-            _placing(artist) for artist in self.over
+        return not any(artist.stale for artist in self.over if artist not in self.moving) and self.layering == [
+            _layering(artist) for artist in self.over
         ]
 
     def _draw_in_full(self) -> None:
@@ -100,7 +100,7 @@ class Painter:
         self.canvas.draw()
         self.figure.set_layout_engine("none")  # laid out once: a figure that shifts about under a slider can't be read
         self.full_draws += 1
-        self.over, self.placing, self.kept, self.background = [], [], {}, None
+        self.over, self.layering, self.kept, self.background = [], [], {}, None
         present = {artist for artist, may_move in _in_order(self.figure) if may_move}
         # These always move: the points that they name are plain attributes, and setting them marks nothing.
         notes = {artist for artist in present if isinstance(artist, (Annotation, AnnotationBbox, ConnectionPatch))}
@@ -132,7 +132,7 @@ class Painter:
                     marks[artist] = own
         for artist in self.over:
             artist.set_animated(True)
-        self.placing = [_placing(artist) for artist in self.over]
+        self.layering = [_layering(artist) for artist in self.over]
         # matplotlib before 3.9 draws an image into the background even if it is animated.
         images = [artist for artist in self.over if isinstance(artist, AxesImage) and artist.get_visible()]
         for image in images:
@@ -147,24 +147,24 @@ class Painter:
             self._draw_and_keep(artist, (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)))
         self.canvas.restore_region(self.background)
 
-    def _draw_and_keep(self, artist: Artist, place: tuple[slice, slice]) -> None:
-        """Draw it, and keep the pixels of `place`, where it paints, before and after."""
+    def _draw_and_keep(self, artist: Artist, region: tuple[slice, slice]) -> None:
+        """Draw it, and keep the pixels of `region`, in which it paints, before and after."""
         renderer = self.canvas.get_renderer()
-        canvas, (rows, columns) = np.asarray(renderer.buffer_rgba()), place
-        before = canvas[place].copy()
+        canvas, (rows, columns) = np.asarray(renderer.buffer_rgba()), region
+        before = canvas[region].copy()
         artist.draw(renderer)
         box = Bbox([[columns.start, len(canvas) - rows.stop], [columns.stop, len(canvas) - rows.start]])
-        self.kept[artist] = place, before, self.canvas.copy_from_bbox(box)
+        self.kept[artist] = region, before, self.canvas.copy_from_bbox(box)
 
 
 def _axis_labels(figure: Figure) -> list[tuple]:
-    """What the axis labels say and how. They do not tell their axes when they are changed, as everything else does."""
+    """Return text and style of the axis labels. They do not tell their axes when they are changed, as everything else does."""
     labels = [axis.label for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)]
     return [(label.get_text(), label.get_color(), label.get_fontsize(), label.get_visible()) for label in labels]
 
 
 def _in_order(parent: Figure | Axes) -> Iterator[tuple[Artist, bool]]:
-    """The artists that `parent` draws, in its order, those of its axes in their place; and whether each may move.
+    """The artists that `parent` draws, in its order, those of its axes where these come; and whether each may move.
 
     Ticks, spines, titles and legends may not: other things are placed by them, and they by others.
     """
@@ -226,13 +226,13 @@ def _is_stale(artist: Artist) -> bool:
     return artist.stale or (behind is not None and behind.stale)
 
 
-def _placing(artist: Artist) -> tuple:
+def _layering(artist: Artist) -> tuple:
     box = artist.clipbox
     return artist.get_zorder(), artist.get_clip_on(), None if box is None else box.extents.tolist(), artist.get_agg_filter()
 
 
 def _fix_legend(legend) -> None:
-    """Keep a legend at the "best" place that was found for it: else it would look for another one at every frame."""
+    """Keep a legend at the "best" position that was found for it: else it would look for another one at every frame."""
     if legend is not None and legend._loc == 0 and legend.get_visible():
         box = legend.get_window_extent()
         legend.set_loc(tuple(BboxTransformFrom(legend.get_bbox_to_anchor()).transform(box.p0)))

@@ -10,7 +10,7 @@ try:
 except ImportError:  # on Colab, where nothing is installed beside the course
     import zlib
 
-BANDS = 16  # parts of a picture that are compressed each for itself; more of them cost size, fewer are seldom unchanged
+BANDS = 16  # parts of an image that are compressed each for itself; more of them cost size, fewer are seldom unchanged
 ADLER = 65521  # the modulus of zlib's checksum (RFC 1950)
 
 
@@ -18,7 +18,7 @@ class PngWriter:
     """Called with (height, width, 4) bytes, gives a PNG file without alpha, with the pixels that a fresh writer would give.
 
     Pillow tries five filters on every row, at several times the cost. Here each pixel is written as its difference from
-    the one above, which suits pictures of axes. A deflate stream may be cut at any byte (RFC 1951), and PNG's data at any
+    the one above, which suits drawings of axes. A deflate stream may be cut at any byte (RFC 1951), and PNG's data at any
     chunk, so that the chunk of a band of rows can be kept for as long as the band stays the same.
     """
 
@@ -50,7 +50,7 @@ class PngWriter:
 
 
 class _Band:
-    """Some rows of a picture: `pixels`, each one number of four bytes; `rows`, what is packed of them; and the `chunk`."""
+    """Some rows of an image: `pixels`, each one number of four bytes; `rows`, what is packed of them; and the `chunk`."""
 
     def __init__(self, pixels: np.ndarray):
         height, width = pixels.shape

@@ -82,13 +82,10 @@ PARTS = f"{HANDLE}, select, input, button:not(.mod-active)"
 
 
 class Lab:
-    """A JupyterLab server over `folder`/work; a context manager.
+    """A JupyterLab server over `folder`/work; a context manager. settings: {"extension/plugin": {...}} of @jupyterlab."""
 
-    settings: {"extension/plugin": {...}} of @jupyterlab. ipython: the IPYTHONDIR of its kernels, instead of one of its own.
-    """
-
-    def __init__(self, folder: Path, settings: dict | None = None, ipython: Path | None = None):
-        self.folder, self.work, self.ipython = folder, folder / "work", ipython or folder / "ipython"
+    def __init__(self, folder: Path, settings: dict | None = None):
+        self.folder, self.work = folder, folder / "work"
         self.work.mkdir(parents=True, exist_ok=True)
         for name, values in {**SETTINGS, **(settings or {})}.items():
             file = folder / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
@@ -140,11 +137,11 @@ class Lab:
         self.log.close()
 
     def _environment(self) -> dict:
-        places = {"HOME": "home", "JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data", "JUPYTER_RUNTIME_DIR": "runtime"}
-        places |= {"IPYTHONDIR": self.ipython, "JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "workspaces"}
-        ours = {name: str(self.folder / place) for name, place in places.items()}
-        for place in ours.values():
-            Path(place).mkdir(exist_ok=True)
+        folders = {"HOME": "home", "JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data", "JUPYTER_RUNTIME_DIR": "runtime"}
+        folders |= {"IPYTHONDIR": "ipython", "JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "workspaces"}
+        ours = {name: str(self.folder / folder) for name, folder in folders.items()}
+        for folder in ours.values():
+            Path(folder).mkdir(exist_ok=True)
         path = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")]))
         # The cache of fonts takes seconds to make: it is shared.
         return {**os.environ, **ours, "PYTHONPATH": path, "MPLCONFIGDIR": matplotlib.get_cachedir()}
@@ -225,10 +222,21 @@ class Notebook:
 
     def run_all(self, timeout: float = 120) -> None:
         """Run every cell and wait for the last."""
-        self.page.evaluate(
-            "() => { window.ran = null; window.jupyterapp.commands.execute('notebook:run-all-cells')"
-            ".then(() => { window.ran = 'done' }, error => { window.ran = String(error) }) }"
-        )
+        self._run("window.jupyterapp.commands.execute('notebook:run-all-cells')", timeout)
+
+    def run_cells(self, numbers: list[int], timeout: float = 120) -> None:
+        """Run some cells, counted from 0, one after the other, and wait for the last. The others show what was saved."""
+        code = """(async () => {
+            for (const number of %s) {
+                window.jupyterapp.shell.currentWidget.content.activeCellIndex = number;
+                await window.jupyterapp.commands.execute('notebook:run-cell');
+            }
+        })()"""
+        self._run(code % json.dumps(numbers), timeout)
+
+    def _run(self, promise: str, timeout: float) -> None:
+        told = "() => { window.ran = 'done' }, error => { window.ran = String(error) }"
+        self.page.evaluate(f"() => {{ window.ran = null; {promise}.then({told}) }}")
         self.page.wait_for_function("() => window.ran !== null", timeout=1000 * timeout)
         assert self.page.evaluate("() => window.ran") == "done"
         errors = self.page.locator('[data-mime-type="application/vnd.jupyter.stderr"], [data-mime-type*="error"]')

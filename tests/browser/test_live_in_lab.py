@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import re
 import shutil
 import textwrap
@@ -15,6 +14,8 @@ import numpy as np
 import pytest
 from lab import REPOSITORY, Lab, browser, why_not
 from PIL import Image
+
+from tests.live_cells import cells_of_figures
 
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not() or "there is a browser")
 
@@ -214,7 +215,7 @@ def test_cells_that_wait_for_long_work_run_in_their_order(window):
 
 
 def has_live_figures(path: Path) -> bool:
-    """Whether a notebook shows one: by the class's name, or by a function of the course's figures that makes one."""
+    """Return whether a notebook shows one: by the class's name, or by a function of the course's figures that makes one."""
     code = "\n".join("".join(cell["source"]) for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code")
     return "LiveFigure" in code or "live" in re.findall(r"course_lib(?:\.| import )(\w+)", code)
 
@@ -222,7 +223,7 @@ def has_live_figures(path: Path) -> bool:
 @pytest.fixture(scope="module")
 def course(tmp_path_factory, chromium):
     """A window with the first of them; the tests turn to the others."""
-    with Lab(tmp_path_factory.mktemp("course"), ipython=Path(os.environ["IPYTHONDIR"])) as server:  # see trained_once.py
+    with Lab(tmp_path_factory.mktemp("course")) as server:
         for path in NOTEBOOKS:
             shutil.copy(path, server.work)
         with server.open(chromium, NOTEBOOKS[0].name) as page:
@@ -232,7 +233,7 @@ def course(tmp_path_factory, chromium):
 @pytest.mark.parametrize("path", [path for path in NOTEBOOKS if has_live_figures(path)], ids=lambda path: path.stem)
 def test_every_control_of_the_course_moves_picture_and_text(path, course):
     course.turn_to(path.name)
-    course.run_all(timeout=300)
+    course.run_cells(cells_of_figures(path), timeout=300)
     figures = course.figures()
     assert figures
     for figure in figures:

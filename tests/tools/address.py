@@ -22,29 +22,29 @@ MENTIONS = re.compile(
 
 
 def address() -> str:
-    """https://github.com/OWNER/REPOSITORY, from pyproject.toml."""
+    """Return https://github.com/OWNER/REPOSITORY, from pyproject.toml."""
     return IN_PROJECT.search((ROOT / "pyproject.toml").read_text(encoding="utf8"))[0]
 
 
 def slug() -> str:
-    """OWNER/REPOSITORY."""
+    """Return OWNER/REPOSITORY."""
     return ADDRESS.fullmatch(address())[1]
 
 
 def badge(path: Path) -> str:
-    """The badge of a notebook, as Markdown. That of a solution opens its starter, since it is what starters are made from."""
-    place = path.resolve().relative_to(ROOT).as_posix().replace("/solutions/", "/")
-    target = f"https://colab.research.google.com/github/{slug()}/blob/main/{place}"
+    """Return the badge of a notebook, as Markdown. A solution's opens its starter, since starters are made from solutions."""
+    file = path.resolve().relative_to(ROOT).as_posix().replace("/solutions/", "/")
+    target = f"https://colab.research.google.com/github/{slug()}/blob/main/{file}"
     return f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({target})"
 
 
 def pages() -> list[Path]:
-    """All files that name the address, besides pyproject.toml."""
+    """Return all files that name the address, besides pyproject.toml."""
     return [ROOT / "README.md", *sorted((ROOT / "notebooks").glob("*.ipynb")), *sorted((ROOT / "exercises").rglob("*.ipynb"))]
 
 
 def others() -> dict[Path, set[str]]:
-    """page -> what it says instead, where it is not the address."""
+    """Return page -> what it says instead, where it is not the address."""
     found = {page: set(MENTIONS.findall(page.read_text(encoding="utf8"))) - {slug()} for page in pages()}
     return {page: wrong for page, wrong in found.items() if wrong}
 

@@ -44,7 +44,7 @@ def batches(train: TensorDataset) -> DataLoader:
 
 
 def train(data: FashionMNIST, device: str, log) -> Teacher:
-    """The trained teacher; a line an epoch goes to `log`."""
+    """Return the trained teacher; a line an epoch goes to `log`."""
     with seeded(SEED):
         teacher = Teacher().to(device, memory_format=torch.channels_last)
     started = time.perf_counter()

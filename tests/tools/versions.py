@@ -30,7 +30,7 @@ FOR_STYLE = ("ruff",)
 
 
 def asked() -> list[str]:
-    """What a learner and the tests need, as requirements: name>=floor."""
+    """Return what a learner and the tests need, as requirements: name>=floor."""
     learner = [line.partition("#")[0].strip() for line in (ROOT / "requirements.txt").read_text("utf8").splitlines()]
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf8"))["project"]["optional-dependencies"]
     wanted = [each for each in learner if each and not each.startswith("-")]
@@ -65,7 +65,7 @@ def python_of(which: str) -> str:
 
 
 def make(folder: Path, python: str, wanted: list[str]) -> str:
-    """The interpreter of an environment in `folder`, with the course and what is wanted installed."""
+    """Make an environment in `folder` and return its interpreter, with the course and what is wanted installed."""
     inside = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     if not inside.exists():
         subprocess.run([python, "-m", "venv", folder], check=True)

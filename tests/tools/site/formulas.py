@@ -34,16 +34,16 @@ def setup(app) -> dict:
 def _keep_together(app, doctree, docname) -> None:
     """A browser may break a line between a formula and its comma; not within this."""
     for formula in list(doctree.findall(nodes.math)):
-        siblings, place = formula.parent, formula.parent.index(formula)
+        siblings, index = formula.parent, formula.parent.index(formula)
         opening = closing = ""
-        if place and isinstance(siblings[place - 1], nodes.Text):
-            before, opening = re.fullmatch(r"(.*?)([^\s\w]*)", siblings[place - 1], re.DOTALL).groups()
-            siblings[place - 1] = nodes.Text(before)
-        if place + 1 < len(siblings) and isinstance(siblings[place + 1], nodes.Text):
-            closing, after = re.fullmatch(r"([^\s\w]*)(.*)", siblings[place + 1], re.DOTALL).groups()
-            siblings[place + 1] = nodes.Text(after)
+        if index and isinstance(siblings[index - 1], nodes.Text):
+            before, opening = re.fullmatch(r"(.*?)([^\s\w]*)", siblings[index - 1], re.DOTALL).groups()
+            siblings[index - 1] = nodes.Text(before)
+        if index + 1 < len(siblings) and isinstance(siblings[index + 1], nodes.Text):
+            closing, after = re.fullmatch(r"([^\s\w]*)(.*)", siblings[index + 1], re.DOTALL).groups()
+            siblings[index + 1] = nodes.Text(after)
         inside = [nodes.Text(opening), formula.deepcopy(), nodes.Text(closing)]
-        siblings[place] = nodes.inline("", "", *inside, classes=["together"])
+        siblings[index] = nodes.inline("", "", *inside, classes=["together"])
 
 
 def _inline(writer, node) -> None:

@@ -1,6 +1,6 @@
 """The pages of the site, made from the README, the notebooks and the starters as they are; nothing is written twice.
 
-`write(folder)` puts what Sphinx reads into a folder, at the places that the files have in the repository.
+`write(folder)` puts what Sphinx reads into a folder, under the paths that the files have in the repository.
 """
 
 import re
@@ -36,15 +36,15 @@ def starters() -> list[Path]:
 
 
 def pictures() -> list[Path]:
-    """What the README shows."""
+    """Return the pictures that the README shows."""
     return sorted(path for path in (address.ROOT / "tests" / "tools" / "pictures").iterdir() if path.suffix in (".png", ".gif"))
 
 
 def write(folder: Path) -> None:
     for path in notebooks() + starters():
-        nbformat.write(page(path), _place(folder, path))
+        nbformat.write(page(path), _target(folder, path))
     for path in pictures():
-        shutil.copy(path, _place(folder, path))
+        shutil.copy(path, _target(folder, path))
     (folder / "index.md").write_text(home(), encoding="utf8")
 
 
@@ -103,7 +103,7 @@ def _in_repository(path: Path) -> str:
     return path.relative_to(address.ROOT).as_posix()
 
 
-def _place(folder: Path, path: Path) -> Path:
-    place = folder / path.relative_to(address.ROOT)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    return place
+def _target(folder: Path, path: Path) -> Path:
+    target = folder / path.relative_to(address.ROOT)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return target

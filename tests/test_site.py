@@ -29,7 +29,7 @@ RULES: dict[str, Callable] = {}
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    out = tmp_path_factory.mktemp("website") / "site"
+    out = tmp_path_factory.mktemp("built") / "site"
     build.build(out)
     return out
 
@@ -215,8 +215,8 @@ def test_there_is_a_page_for_each_and_no_other(site):
 def test_the_map_leads_from_every_page_to_every_other_in_their_order(site):
     for name in ("index.html", *SOURCES):
         links = [tag["href"] for tag in soup(site, name).select(".bd-sidebar-primary nav a.reference.internal")]
-        places = [beside(name, link) if link != "#" else name for link in links]
-        assert places == list(SOURCES), name
+        targets = [beside(name, link) if link != "#" else name for link in links]
+        assert targets == list(SOURCES), name
 
 
 def test_styles_load_what_is_there(site):

@@ -37,8 +37,8 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
-    """Where the site is served."""
-    out = tmp_path_factory.mktemp("website") / "site"
+    """The URL at which the site is served."""
+    out = tmp_path_factory.mktemp("built") / "site"
     build.build(out)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=out)) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -53,7 +53,7 @@ def chromium():
 
 
 def heard(page, address):
-    """What should not happen on a page: requests to elsewhere or for nothing, errors of scripts. Grows while it is used."""
+    """Return a list that grows while a page is used, of what should not happen: requests to elsewhere or in vain, errors."""
     complaints = []
     page.on("request", lambda request: request.url.startswith((address, "data:")) or complaints.append(request.url))
     page.on("response", lambda response: response.status < 400 or complaints.append(f"{response.status} {response.url}"))

@@ -1,27 +1,28 @@
-"""What nbval leaves out: how long each notebook took, and what a cell said on stderr that should have said nothing."""
+"""A plugin of pytest, which pyproject.toml names. It prepares kernels for whatever is run, and tells what nbval leaves out:
+how long each notebook took, and what a cell said on stderr that should have said nothing.
+"""
 
 from collections import Counter
 from pathlib import PurePosixPath
 
 import pytest
 
-from tests import font_list, trained_once
+from tests import kernels
 
 SECONDS = Counter()
 LONGEST = ("07", "01", "06", "02", "05")  # by the seconds below; begun first, so that all cores end about together
 
 
 def pytest_configure(config):
-    font_list.in_kernels_of(config)
-    trained_once.in_kernels_of(config, compute_all=True)
+    kernels.prepare(config)
 
 
 def pytest_collection_modifyitems(items):
-    def place(item) -> int:
+    def rank(item) -> int:
         number = item.path.name[:2]
         return LONGEST.index(number) if item.path.parent.name == "notebooks" and number in LONGEST else len(LONGEST)
 
-    items.sort(key=place)
+    items.sort(key=rank)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,6 +1,6 @@
 """Make the pictures of the README anew, from the figures of the course.
 
-    python -m tests.tools.pictures.make
+    python -m tests.tools.pictures
 
 temperature.gif: the first live figure of notebook 02 while its slider moves, drawn by LiveFigure itself.
 main_result.png: the main result of notebook 01, taken from the notebook as it is saved.
@@ -31,11 +31,9 @@ def temperature_gif(path: Path) -> None:
     """T from 1/8 to 128 and back, the image changed at each end."""
     images, labels = fashion_mnist()[1].tensors
     v = predict(pretrained_teacher(), images)
-    pictures = entropy_bits(soft_targets(v, T=1)).argsort(descending=True)[:600:25].flip(0)
-    figure, update = temperature.mass_live(
-        to_pixels(images[pictures])[:, 0], v[pictures], CLASSES, labels[pictures], 1 / 8, 128
-    )
-    live = LiveFigure(figure, update, picture=(0, len(pictures) - 1), T=(1 / 8, 128.0, 1e-6))
+    shown = entropy_bits(soft_targets(v, T=1)).argsort(descending=True)[:600:25].flip(0)
+    figure, update = temperature.mass_live(to_pixels(images[shown])[:, 0], v[shown], CLASSES, labels[shown], 1 / 8, 128)
+    live = LiveFigure(figure, update, picture=(0, len(shown) - 1), T=(1 / 8, 128.0, 1e-6))
     up = [2 ** (-3 + 10 * (1 - math.cos(math.pi * k / (FRAMES - 1))) / 2) for k in range(FRAMES)]
     frames = []
     for picture, way in ((16, up), (20, up[::-1])):
