@@ -19,8 +19,8 @@ MODULES = sorted(module.relative_to(ROOT).as_posix() for module in (ROOT / "cour
 # counts as one; inside of it any module may import any other, without a circle.
 LAYERS = (
     ("losses", "schedules", "basics"),
-    ("metrics", "history"),
-    ("soft_gradients", "humps"),
+    ("metrics", "history", "batches", "fashion_files"),
+    ("soft_gradients", "humps", "checkpoints"),
     ("data", "models", "objectives"),
     ("loops",),
     ("language", "deploy"),
@@ -31,7 +31,7 @@ BESIDE = {  # what is in no layer, so that no layer imports it, and what of cour
     "assets": (),
     "live": (),
     "figures": ("losses", "schedules", "metrics", "soft_gradients", "humps", "data", "live"),
-    "doctor": ("data", "models"),
+    "doctor": ("fashion_files", "models"),
 }
 FORBIDDEN = {  # of a module, or of all those in a folder: what else it must not import
     "course_lib/losses.py": ("course_lib", "numpy", "torchvision", "matplotlib", "ipywidgets"),
