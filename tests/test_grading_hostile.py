@@ -25,7 +25,7 @@ from grading_runs import (
     snapshot,
 )
 
-from exercises.grading import running
+from exercises.grading import running, sandbox
 
 
 @pytest.fixture(scope="module")
@@ -148,6 +148,148 @@ def test_hostile_answers_without_bubblewrap(tmp_path, monkeypatch, avoid, capsys
     assert ("NO sandbox" in report) == (spy.isolations == ["limits"])
     assert snapshot(place, ROOT / "course_lib", ROOT / "exercises") == before
     assert not children_of_graders()
+
+
+AVOIDED = {"both": (), "bubblewrap": ("namespaces",), "namespaces": ("bubblewrap",), "limits": ("bubblewrap", "namespaces")}
+
+
+def grade_avoiding(place: Path, out: Path, walls: str, *more: str) -> int:
+    if walls in ("both", "bubblewrap") and sandbox.bubblewrap() is None:
+        pytest.skip("bubblewrap is not there or does not work here")
+    return grade(place, out, *(word for name in AVOIDED[walls] for word in ("--avoid", name)), *LIMITS, *more)
+
+
+@only_linux
+@pytest.mark.parametrize("walls", AVOIDED)
+def test_an_answer_gets_hold_of_no_process_above_it(tmp_path, monkeypatch, walls):
+    place, spy = tmp_path / "class", Spy(monkeypatch)
+    write_class(place, {"tracer": hostile.Case(hostile.tracer(), "raised")}, 0)
+    (place / "z honest").mkdir()
+    (place / "z honest" / "06_schedule.ipynb").write_text(RIGHT6.replace("T_start", "T_first"))
+    assert grade_avoiding(place, tmp_path / "out", walls, "--jobs", "1") == 0
+    assert "FOUND []" in spy.parts("tracer", EX4)["soft term"].message, spy.parts("tracer", EX4)["soft term"]
+    check_class(spy, {"tracer": hostile.Case("", "raised")})
+    assert spy.rows["z honest"].points == EX6.points
+    assert "forged" not in (tmp_path / "out" / "report.html").read_text()
+
+
+@only_linux
+@pytest.mark.parametrize("walls", ["both", "namespaces"])
+def test_the_memory_of_an_answer_holds_no_secret_and_nothing_of_another_student(tmp_path, monkeypatch, walls):
+    place, spy, secret = tmp_path / "class", Spy(monkeypatch), ("c0ffee" * 3, "f00d" * 4)
+    canary = ("canary of", " somebody else")
+    monkeypatch.setattr(running.secrets, "token_hex", lambda size: "".join(secret))
+    own = ("a text that ", "is its own")
+    answers = {"ana": hostile.body(f"text = {''.join(canary)!r}\n{hostile.FINISH}")}
+    answers["ben"] = hostile.memory_reader([secret, canary, own], "".join(own))
+    for name, text in answers.items():
+        (place / name).mkdir(parents=True)
+        (place / name / EX4_FILE).write_text(hostile.exercise4(text))
+    assert grade_avoiding(place, tmp_path / "out", walls, "--jobs", "1", "--timeout", "30") == 0
+    assert spy.rows["ana"].graded[EX4.number - 1].points == EX4.points
+    assert f"FOUND ['{own[0]}'] in" in spy.parts("ben", EX4)["soft term"].message
+
+
+# A child that answers each job with what a compromised one might. SECRET stands for the right one.
+IMPOSTOR = """
+import json, sys
+print(json.dumps({"ready": True, "walls": True}), flush=True)
+for line in sys.stdin:
+    secret, _, job = line.partition(" ")
+    parts = [(e["name"], part) for e in json.loads(job)["exercises"] for part in e["parts"]]
+    messages = [json.dumps({"exercise": e, "part": p, "status": "observed", "text": "{}"}) for e, p in parts]
+    lines = [f"{secret}:{message}" for message in messages] + [f"{secret}."]
+    if json.loads(job)["seed"]:
+        CHANGE
+    print("\\n".join(lines), flush=True)
+"""
+FITS = {part.name: {} for part in EX4.parts}
+
+
+@pytest.fixture
+def impostor(monkeypatch):
+    """A Child whose process changes its lines in this way if the seed of the job is not 0, and the processes it has had."""
+
+    def start(change: str):
+        text = IMPOSTOR.replace("CHANGE", change)
+        monkeypatch.setattr(sandbox, "command", lambda *a, **k: ([sys.executable, "-c", text], dict(os.environ)))
+        return running.Child(sandbox.Limits(timeout=5), None)
+
+    return start
+
+
+JOB = {"exercises": [{"name": EX4.name, "parts": [part.name for part in EX4.parts]}]}
+
+
+@only_linux
+@pytest.mark.parametrize(
+    "change",
+    [
+        "lines[0] = lines[0].replace(secret, '0' * 32)",
+        "lines[0] = messages[0]",
+        "lines = ['{\"end\": true}']",
+        "lines.insert(1, lines[0])",
+        "lines[1] = lines[1].replace(parts[1][0], 'schedule')",
+        "lines[1] = lines[1].replace(parts[1][1], 'linear')",
+        "lines[1] = secret + ':[1]'",
+        "lines[1] = secret + ':{'",
+        'lines[1] = secret + \':{"exercise": [], "part": {}}\'',
+        "lines[1] = ''",
+        "lines[1] = '0' * 32 + '.'",
+        "lines[1] = secret + ':' + 'x' * 20_000_000",
+        "print('x' * 20_000_000, end='')",
+    ],
+)
+def test_a_message_that_does_not_fit_ends_the_child_and_is_told(impostor, change):
+    child = impostor(change)
+    try:
+        assert child.observe({**JOB, "seed": 0}) == {EX4.name: FITS}
+        first = child._process.pid
+        assert child.observe({**JOB, "seed": 1}) == {EX4.name: {part: {"status": "forged"} for part in FITS}}
+        assert child.observe({**JOB, "seed": 0}) == {EX4.name: FITS}
+        assert child._process.pid != first
+    finally:
+        child.stop()
+
+
+@only_linux
+def test_what_comes_after_the_end_is_nobodys(impostor):
+    child = impostor("lines += lines")
+    try:
+        assert child.observe({**JOB, "seed": 1}) == {EX4.name: FITS}
+        first = child._process.pid
+        assert child.observe({**JOB, "seed": 0}) == {EX4.name: FITS}
+        assert child._process.pid != first
+    finally:
+        child.stop()
+
+
+@only_linux
+def test_each_job_has_a_secret_of_its_own(impostor):
+    child = impostor(
+        "told = json.dumps({'secret': secret})\n"
+        "        lines = [secret + ':' + json.dumps({**json.loads(m), 'text': told}) for m in messages] + [secret + '.']"
+    )
+    try:
+        found = [child.observe({**JOB, "seed": 1})[EX4.name]["soft term"]["secret"] for _ in range(3)]
+    finally:
+        child.stop()
+    assert len(set(found)) == 3
+    assert min(map(len, found)) >= 32
+
+
+def test_the_report_says_that_something_was_forged(tmp_path, monkeypatch):
+    (tmp_path / "class").mkdir()
+    (tmp_path / "class" / EX4_FILE).write_text(RIGHT4)
+    forged = {EX4.name: {part.name: {"status": "forged"} for part in EX4.parts}}
+    monkeypatch.setattr(running, "observe", lambda *job: (forged, "bubblewrap"))
+    spy = Spy(monkeypatch)
+    assert grade(tmp_path / "class", tmp_path / "out") == 0
+    (row,) = spy.rows.values()
+    assert row.points == 0
+    assert [kind for kind, _ in row.graded[EX4.number - 1].notes] == ["forged"] * len(EX4.parts)
+    look = (tmp_path / "out" / "report.html").read_text().partition('id="look"')[2].partition('id="missing"')[0]
+    assert look.count(">forged<") == len(EX4.parts)
 
 
 def test_the_sandbox_can_be_demanded(tmp_path, capsys):

@@ -1,57 +1,29 @@
-"""The program behind the walls: imports torch once, forks for each submission, and there once more for each exercise.
+"""The program behind the walls, up to its first import of torch: who it is, and who may look into it."""
 
-    zygote ── entrance ── supervisor ── exercise          (an answer runs in the last of them only)
-
-Jobs come in as lines of JSON, observations go out the same way. The zygote never runs anything of a learner's, so the next
-submission starts as fresh as the first. The supervisor is the first process of its own namespace: an answer can't harm it,
-and what an answer leaves running ends with it. All that an exercise holds is a pipe of its own; what it writes there is
-passed on unread, and only for that exercise.
-"""
-
-import functools
-import gc
 import json
 import os
-import select
-import shutil
 import signal
 import sys
-import tempfile
-import time
 
 from exercises.grading import walls
 
 NOBODY = 65534
-_CHUNK = 1 << 16
-_GRACE = 1.0  # seconds between the alarm that an answer can be told by and the end that it can't escape
 
 
 def main() -> None:
     settings = json.loads(sys.argv[1])
-    jobs, out = os.fdopen(os.dup(0), "rb"), os.dup(1)
+    jobs, out = os.dup(0), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
     os.dup2(nothing, 1)
-    walls.end_with_parent()
     if settings["become_nobody"]:
         become_nobody()
+    walls.forbid_tracing()  # after the user was changed, which may allow it again
+    walls.end_with_parent()  # which a change of the user takes back, too
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    from exercises.grading import exercise_run  # torch; after the user was changed, so that files can be read later, too
+    from exercises.grading import zygote  # and so torch; after the user was changed, so that files can be read later, too
 
-    exercise_run.warm_up()
-    gc.collect()
-    gc.freeze()  # or the collector touches, and so copies, all of it in every fork
-    settings["walls"] = _try_walls(settings)
-    settings["taken"] = _address_space()
-    if not settings["walls"]:
-        settings["processes"] += sum(name.isdigit() for name in os.listdir("/proc"))  # the limit counts those of the user
-    _send(out, {"ready": True, "walls": settings["walls"]})
-    os.dup2(nothing, 2)
-    for line in jobs:
-        _fork_and_wait(functools.partial(_entrance, json.loads(line), settings, out, jobs))
-        if not settings["walls"]:
-            _sweep()
-        _send(out, {"end": True})
+    zygote.run(settings, jobs, out)
 
 
 def become_nobody() -> None:
@@ -59,185 +31,6 @@ def become_nobody() -> None:
     os.setgroups([])
     os.setresgid(NOBODY, NOBODY, NOBODY)
     os.setresuid(NOBODY, NOBODY, NOBODY)
-
-
-def _address_space() -> int:
-    """What torch takes, in bytes: the limit on memory comes on top of it."""
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
-
-
-def _send(out: int, message) -> None:
-    data = json.dumps(message).encode() + b"\n"
-    while data:
-        data = data[os.write(out, data) :]
-
-
-def _fork_and_wait(action) -> int:
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            action()
-            code = 0
-        finally:
-            os._exit(code)
-    return os.waitpid(pid, 0)[1]
-
-
-def _try_walls(settings: dict) -> bool:
-    def attempt():
-        walls.leave()
-        if _fork_and_wait(lambda: walls.close(settings["scratch"], settings["disk"])):
-            raise walls.ImpossibleError
-
-    if settings["avoid_walls"]:
-        return False
-    silent = os.dup(2)
-    os.dup2(1, 2)
-    possible = _fork_and_wait(attempt) == 0
-    os.dup2(silent, 2)
-    os.close(silent)
-    return possible
-
-
-def _entrance(job: dict, settings: dict, out: int, jobs) -> None:
-    jobs.close()
-    walls.end_with_parent()
-    if settings["walls"]:
-        walls.leave()
-    _fork_and_wait(lambda: _supervise(job, settings, out))
-
-
-def _supervise(job: dict, settings: dict, out: int) -> None:
-    walls.end_with_parent()
-    if settings["walls"]:
-        walls.close(settings["scratch"], settings["disk"])
-    else:
-        walls.adopt_orphans()
-    if settings["walls"] and settings["scratch"]:  # nobody else is there, and messages name the same folder in every run
-        os.mkdir(scratch := os.path.join(settings["scratch"], "scratch"))
-    else:
-        scratch = tempfile.mkdtemp()
-    try:
-        for exercise in job["exercises"]:
-            for part, status, text in _observe(exercise, job["seed"], settings, scratch):
-                _send(out, {"exercise": exercise["name"], "part": part, "status": status, "text": text})
-    finally:
-        _end_all(settings)
-        shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _observe(exercise: dict, seed: int, settings: dict, scratch: str):
-    """(part, status, text) for each part. When a part ends the process, the others go on in a new one."""
-    left, patience = list(exercise["parts"]), settings["timeout"] / exercise["of"] + _GRACE
-    while left:
-        lines, status = _one_fork({**exercise, "parts": left}, seed, settings, scratch, patience)
-        yield from ((part, "observed", line) for part, line in zip(left, lines, strict=False))
-        left = left[len(lines) :]
-        if left:
-            yield left.pop(0), status, ""
-
-
-def _one_fork(exercise: dict, seed: int, settings: dict, scratch: str, patience: float) -> tuple[list[str], str]:
-    """The lines that an exercise wrote, one a part; and "crash", "timeout" or "output" for the part after the last."""
-    from exercises.grading import exercise_run
-
-    reading, writing = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            exercise_run.run(exercise, seed, settings, scratch, writing)
-        finally:
-            os._exit(1)
-    os.close(writing)
-    data, status = _collect(pid, reading, len(exercise["parts"]), settings["output"], patience)
-    os.close(reading)
-    _end_all(settings, pid)
-    lines = data.split(b"\n")[:-1][: len(exercise["parts"])]
-    return [line.decode("utf8", "replace") for line in lines], status
-
-
-def _collect(pid: int, reading: int, parts: int, most: int, patience: float) -> tuple[bytes, str]:
-    """Read until the process has ended, or a part takes longer than `patience` seconds or more than `most` bytes.
-
-    Descendants may hold the pipe for longer than the process; nobody waits for them.
-    """
-    data, ended, status, lines, ends = b"", False, "crash", 0, time.monotonic() + patience
-    while True:
-        if select.select([reading], [], [], 0 if ended else 0.02)[0]:
-            chunk = os.read(reading, _CHUNK)
-            data += chunk
-            if len(data) > parts * most:
-                return b"", "output"
-            if lines < min(parts, data.count(b"\n")):
-                lines, ends = data.count(b"\n"), time.monotonic() + patience
-            if chunk:
-                continue
-            time.sleep(0.002)  # it has closed the pipe, and is about to end
-        if ended:
-            return data, status
-        done, code = os.waitpid(pid, os.WNOHANG)
-        if done:
-            ended = True
-            if os.WIFSIGNALED(code) and os.WTERMSIG(code) in (signal.SIGXCPU, signal.SIGALRM):
-                status = "timeout"
-        elif time.monotonic() >= ends:
-            return data, "timeout"
-
-
-def _end_all(settings: dict, pid: int | None = None) -> None:
-    """End everything that an exercise has started."""
-    if settings["walls"]:
-        try:
-            os.kill(-1, signal.SIGKILL)  # all but ourselves in this namespace
-        except ProcessLookupError:
-            return
-        _reap()
-    else:
-        if pid:
-            for kill in (os.killpg, os.kill):
-                try:
-                    kill(pid, signal.SIGKILL)
-                except (ProcessLookupError, PermissionError):
-                    continue
-        _sweep()
-
-
-def _reap() -> None:
-    while True:
-        try:
-            os.waitpid(-1, 0)
-        except ChildProcessError:
-            return
-
-
-def _sweep() -> None:
-    """Without walls: kill our children until there are none. Orphans have become ours."""
-    for _ in range(1000):
-        ours = _children()
-        for pid in ours:
-            try:
-                os.kill(pid, signal.SIGKILL)
-                os.waitpid(pid, 0)
-            except (ProcessLookupError, ChildProcessError, PermissionError):
-                continue
-        if not ours:
-            return
-
-
-def _children() -> list[int]:
-    me, found = str(os.getpid()), []
-    for name in os.listdir("/proc") if os.path.isdir("/proc") else ():
-        if name.isdigit():
-            try:
-                with open(f"/proc/{name}/stat", "rb") as file:
-                    parent = file.read().rpartition(b")")[2].split()[1]
-            except (OSError, IndexError):
-                continue
-            if parent.decode() == me:
-                found.append(int(name))
-    return found
 
 
 if __name__ == "__main__":

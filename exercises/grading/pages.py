@@ -22,7 +22,7 @@ _SIGNS = {"passed": "✓", "unanswered": "○", "missing": "○"}
 _WORDS = {
     "passed": "right", "wrong": "not right", "unanswered": "not answered", "missing": "not there", "raised": "error",
     "timeout": "stopped: too slow", "oom": "stopped: memory", "crash": "crashed", "output": "stopped: output",
-    "invalid": "unreadable",
+    "invalid": "unreadable", "forged": "forged",
 }  # fmt: skip
 _ISOLATION = {
     "bubblewrap": (True, "Every submission ran in bubblewrap: without network, without your files, with limits."),

@@ -6,6 +6,7 @@ What comes back is bounded, strict JSON, checked for its outer form here and for
 import contextlib
 import json
 import os
+import secrets
 import select
 import signal
 import subprocess
@@ -18,7 +19,6 @@ from exercises.grading.sandbox import Limits
 
 _START = 180.0  # seconds until torch is there, on a slow and busy machine
 _SLACK = 15.0  # seconds that a submission may take beyond the limits of its exercises
-_LINE = 2_000_000
 _STATUSES = ("crash", "timeout", "output")
 
 
@@ -55,7 +55,7 @@ class Child:
         self._process = subprocess.Popen(
             line, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True, bufsize=0
         )
-        hello = self._message(time.monotonic() + _START)
+        hello = strict(self._line(time.monotonic() + _START).decode("utf8", "replace"))
         if not (isinstance(hello, dict) and hello.get("ready")):
             self._process.kill()
             said = self._process.stderr.read(4000).decode("utf8", "replace")
@@ -79,7 +79,8 @@ class Child:
     def observe(self, job: dict) -> dict[str, dict]:
         """{exercise: {part: observation}} for a job {"seed": …, "exercises": [{"name", "parts", "pieces", …}, …]}.
 
-        An exercise that ends the child loses the part that it was at; the rest goes to a new child.
+        An exercise that ends the child loses the part that it was at; the rest goes to a new child. A message that does not
+        fit ends the child, too, and then nothing that came of this job is believed.
         """
         results = {exercise["name"]: {} for exercise in job["exercises"]}
         while True:
@@ -90,44 +91,63 @@ class Child:
             status = self._pass({**job, "exercises": left}, results)
             if status:
                 self.stop()
+            if status == "forged":
+                return {e["name"]: {part: {"status": status} for part in e["parts"]} for e in job["exercises"]}
+            if status:
                 exercise, part = next((e["name"], p) for e in left for p in e["parts"] if p not in results[e["name"]])
                 results[exercise][part] = {"status": status}
 
     def _pass(self, job: dict, results: dict) -> str | None:
         """Send a job and collect what comes; what ended the child before all was there, or None."""
+        if self._process is not None and self._has_more():
+            self.stop()  # something speaks though nobody has asked
         self.start()
         ends = time.monotonic() + self.limits.timeout * len(job["exercises"]) + _SLACK
-        waiting = [(exercise["name"], part) for exercise in job["exercises"] for part in exercise["parts"]]
+        waiting = {(exercise["name"], part) for exercise in job["exercises"] for part in exercise["parts"]}
+        secret = secrets.token_hex(16)
         try:
-            _write(self._process.stdin.fileno(), json.dumps(job).encode() + b"\n", ends)
-            while True:
-                message = self._message(ends)
-                if isinstance(message, dict) and message.get("end"):
+            _write(self._process.stdin.fileno(), f"{secret} {json.dumps(job)}\n".encode(), ends)
+            while line := self._line(ends):
+                if line == f"{secret}.".encode():
                     break
-                if not isinstance(message, dict) or (message.get("exercise"), message.get("part")) not in waiting:
-                    return "timeout" if time.monotonic() >= ends else "crash"
+                message = _message(line, f"{secret}:".encode(), waiting)
+                if message is None:
+                    return "forged"
                 waiting.remove((message["exercise"], message["part"]))
                 results[message["exercise"]][message["part"]] = observation_of(message)
+            else:
+                return "timeout" if time.monotonic() >= ends else "crash"
         except OSError:
             return "crash"
         if not self.walls:
             self.stop()  # the next submission gets a process that no other has met
         return "crash" if waiting else None
 
-    def _message(self, ends: float):
-        """The next line, as data; None if there is none in time or it is no JSON."""
+    def _has_more(self) -> bool:
+        return bool(self._buffer or select.select([self._process.stdout], [], [], 0)[0])
+
+    def _line(self, ends: float) -> bytes:
+        """The next line without its end; nothing if there is none in time, one that is too long as far as it came."""
         stream = self._process.stdout.fileno()
-        while b"\n" not in self._buffer:
+        while b"\n" not in self._buffer and len(self._buffer) <= 2 * self.limits.line:
             left = ends - time.monotonic()
-            if left <= 0 or len(self._buffer) > _LINE or not select.select([stream], [], [], left)[0]:
-                return None
+            if left <= 0 or not select.select([stream], [], [], left)[0]:
+                return b""
             chunk = os.read(stream, 1 << 16)
             if not chunk:
-                return None
+                return b""
             self._buffer += chunk
         line, _, rest = bytes(self._buffer).partition(b"\n")
         self._buffer[:] = rest
-        return strict(line.decode("utf8", "replace"))
+        return line or b" "  # an empty line is one, too
+
+
+def _message(line: bytes, mark: bytes, waiting: set) -> dict | None:
+    """The message in a line that belongs to this job and tells of a part that is waited for; None for any other line."""
+    message = strict(line[len(mark) :].decode("utf8", "replace")) if line.startswith(mark) else None
+    if not isinstance(message, dict) or not all(isinstance(message.get(key), str) for key in ("exercise", "part")):
+        return None
+    return message if (message["exercise"], message["part"]) in waiting else None
 
 
 def _write(stream: int, data: bytes, ends: float) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import course_lib
 
 _HERE = Path(__file__).resolve().parent
-_PROGRAM = ("__init__.py", "child.py", "exercise_run.py", "walls.py")
+PROGRAM = ("__init__.py", "child.py", "exercise_run.py", "supervisor.py", "walls.py", "zygote.py")
 _SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d")
 _COURSE = "/course"
 _SCRATCH = "/private"  # not /tmp: Python itself may lie there
@@ -27,6 +27,11 @@ class Limits:
     output: int = 300_000  # of each part; the checks allow an observation 256 kB
     disk: int = 64 * 2**20
     processes: int = 64
+
+    @property
+    def line(self) -> int:
+        """Bytes of a message with an observation in it; JSON writes a character in up to twelve."""
+        return 16 * self.output
 
 
 def bubblewrap() -> str | None:
@@ -62,6 +67,7 @@ def command(limits: Limits, program: str | None, *, avoid_walls: bool = False) -
     """The command line of the child and its environment. program: what bubblewrap() gave."""
     settings = {
         **asdict(limits),
+        "line": limits.line,
         "become_nobody": os.getuid() == 0 and (program is not None or _readable_by_all()),
         "scratch": _SCRATCH if program else None,
         "avoid_walls": avoid_walls,
@@ -104,7 +110,7 @@ def _bwrap(program: str) -> list[str]:
     line += ["--perms", "0755", "--dir", _COURSE]
     line += ["--ro-bind", str(_course() / "course_lib"), f"{_COURSE}/course_lib"]
     line += ["--perms", "0755", "--dir", f"{_COURSE}/exercises", "--perms", "0755", "--dir", f"{_COURSE}/exercises/grading"]
-    for name in _PROGRAM:
+    for name in PROGRAM:
         line += ["--ro-bind", str(_HERE / name), f"{_COURSE}/exercises/grading/{name}"]
     line += ["--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", _SCRATCH]
     return [*line, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/"]

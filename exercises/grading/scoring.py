@@ -2,11 +2,14 @@
 
 import re
 import threading
+from dataclasses import replace
 
 from course_lib import checks
 from course_lib.checks import PartResult
 
-NEEDS_A_LOOK = ("timeout", "oom", "crash", "output", "invalid")
+NEEDS_A_LOOK = ("forged", "timeout", "oom", "crash", "output", "invalid")
+_FORGED = "What came back is not from the process that tried this answer, so it was not taken. A person has to look at it."
+_FORGED_STATUS = {"status": "forged"}
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{4,}\b")
 _NO_MEMORY = re.compile(r"^MemoryError\b|can't allocate memory|bad_alloc|Cannot allocate memory")
 _lock = threading.Lock()  # the judge runs our own answers, with torch's global state put aside
@@ -16,12 +19,17 @@ def judge(exercise, observations: dict, seed: int) -> tuple[PartResult, ...]:
     """The results of all parts. observations: {part: anything}; a part without one is missing."""
     known = {part.name: _plain(observations.get(part.name, {"status": "missing"})) for part in exercise.parts}
     with _lock:
-        return exercise.judge(known, seed).parts
+        parts = exercise.judge(known, seed).parts
+    return tuple(_told(part) if known[part.name] == _FORGED_STATUS else part for part in parts)
 
 
 def all_of(exercise, status: str) -> tuple[PartResult, ...]:
     """The results for an exercise of which nothing could be observed: "missing" or "invalid" in every part."""
     return judge(exercise, {part.name: {"status": status} for part in exercise.parts}, checks.SEED)
+
+
+def _told(part: PartResult) -> PartResult:
+    return replace(part, status="forged", message=_FORGED)
 
 
 def _plain(observation):

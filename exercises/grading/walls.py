@@ -11,7 +11,7 @@ import sys
 _NEW_MOUNTS, _NEW_IPC, _NEW_USER, _NEW_PIDS, _NEW_NET = 0x20000, 0x8000000, 0x10000000, 0x20000000, 0x40000000
 _NOSUID, _NODEV = 2, 4
 _CAPABILITIES_VERSION = 0x20080522
-_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 1, 4, 36, 38
+_PR_SET_PDEATHSIG, _PR_GET_DUMPABLE, _PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 1, 3, 4, 36, 38
 
 
 class ImpossibleError(Exception):
@@ -42,6 +42,17 @@ def adopt_orphans() -> None:
     prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
+def forbid_tracing() -> None:
+    """Keep other processes of this user from tracing this one and its forks: no memory, no descriptor of theirs is to be had.
+
+    Raises ImpossibleError if Linux does not do so. A change of the user may undo it.
+    """
+    if sys.platform == "linux":
+        prctl(_PR_SET_DUMPABLE, 0)
+        if _libc().prctl(_PR_GET_DUMPABLE, 0, 0, 0, 0) != 0:
+            raise ImpossibleError("this process stays open to tracing")
+
+
 def leave() -> None:
     """Go into new namespaces; the next fork is the first process there. Raises ImpossibleError."""
     if sys.platform != "linux":
@@ -55,6 +66,8 @@ def leave() -> None:
                 file.write(text)
     except OSError as problem:
         raise ImpossibleError(str(problem)) from problem
+    finally:
+        forbid_tracing()
 
 
 def close(scratch: str | None, size: int) -> None:
@@ -68,7 +81,10 @@ def close(scratch: str | None, size: int) -> None:
 
 
 def drop_privileges() -> None:
-    """No capability, and none to be had by running another program."""
+    """No capability, and none to be had by running another program. Others of this user can't trace the process."""
+    if sys.platform != "linux":
+        return
     header = (ctypes.c_uint32 * 2)(_CAPABILITIES_VERSION, 0)
     _need(_libc().capset(header, (ctypes.c_uint32 * 6)()), "capset")
     prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    forbid_tracing()
