@@ -1,4 +1,4 @@
-"""What no file of the course may have, each rule a function: complaints(path), a list of texts, empty where all is well."""
+"""Rules for every file of the course, each a function: complaints(path), a list of texts, empty where all is well."""
 
 import ast
 import re

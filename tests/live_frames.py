@@ -1,4 +1,4 @@
-"""What the tests of every notebook's figures ask of its live ones."""
+"""Assertions on live figures, for the tests of every notebook's figures."""
 
 import io
 from collections.abc import Callable
@@ -12,7 +12,7 @@ WIDEST = 900  # CSS pixels: fits a page of 1024 beside the margins of a notebook
 
 
 def pixels(png: bytes) -> np.ndarray:
-    """What a frame shows, (height, width, 3): two files may hold the same pixels and differ in how they are packed."""
+    """Return what a frame shows, (height, width, 3): two files may hold the same pixels and differ in how they are packed."""
     return np.asarray(Image.open(io.BytesIO(png)))
 
 

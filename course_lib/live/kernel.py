@@ -58,7 +58,7 @@ def close_widget(widget: widgets.Widget) -> None:
 
 
 class Requests(NamedTuple):
-    """Where requests wait while a cell is at work, and what to do with each: it is only looked at, and put back in line."""
+    """The socket on which requests wait while a cell is at work, and how each is put back in line once it was looked at."""
 
     socket: Any
     put_in_line: Callable[[list], None]
