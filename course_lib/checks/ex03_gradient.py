@@ -79,7 +79,7 @@ in_closed_form(
     "teacher and student the wrong way round",
     "Take a class to which the teacher gives more than the student does. In which direction should a step move its logit, "
     "and what sign does the gradient have then?",
-    {"T * (torch.softmax(student_logits / T, -1) - ": "T * (-torch.softmax(student_logits / T, -1) + "},
+    {"T * (": "-T * ("},
 )
 in_closed_form(
     "the chain rule is missing its 1/T",
