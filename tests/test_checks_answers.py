@@ -1,21 +1,28 @@
-"""Every check against answers: right ones written in many ways, and the wrong ones that it knows by name."""
+"""Every check against answers: right ones written in many ways, and the wrong ones that it knows by name.
 
+The answers to an exercise lie in a file of its own, answers/exNN_name.py, where they are found by its name. It holds
+RIGHT: part -> right answers, each a function for the part's answer, two or more, written as learners write them; and, if
+there is something to tell, TRIED: (part, answer, the name of the mistake that it must get, or None) and
+TOLD: (part, answer, words that its message must have).
+"""
+
+import importlib
 import itertools
 import multiprocessing
 import os
-import random
 import re
+import subprocess
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
 import pytest
 import torch
-import torch.nn.functional as F
-from right_answers import RIGHT
 
 from course_lib import checks
-from course_lib.losses import distillation_loss
+from course_lib.checks.engine.mistakes import Edited, Mistakes
 
+ANSWERS = {exercise.name: importlib.import_module(f"answers.ex{exercise.stem}") for exercise in checks.EXERCISES}
 PARTS = [(exercise, part) for exercise in checks.EXERCISES for part in exercise.parts]
 MISTAKES = [(exercise, mistake) for exercise in checks.EXERCISES for mistake in exercise.mistakes]
 every_part = pytest.mark.parametrize(("exercise", "part"), PARTS, ids=lambda it: it.name)
@@ -30,7 +37,7 @@ def result(exercise, part, answers, seed):
 
 @every_part
 def test_every_part_has_right_answers_written_differently(exercise, part):
-    answers = RIGHT[exercise.name][part.name]
+    answers = ANSWERS[exercise.name].RIGHT[part.name]
     assert len(answers) >= 2
     for answer in answers:
         for seed in range(3):
@@ -63,159 +70,76 @@ def test_the_text_of_a_mistake_is_the_mistake(exercise, mistake):
     assert found.mistake == mistake.name
 
 
-def test_the_original_lessons_swapped_kl_is_known():
-    lesson = run_text(
-        "import torch.nn.functional as F",
-        "def soft_term(student_logits, teacher_logits, T):\n"
-        "    return F.kl_div(F.log_softmax(teacher_logits / T, dim=1), F.softmax(student_logits / T, dim=1),"
-        " reduction='batchmean')",
-    )["soft_term"]
-    found = result(checks.distillation_loss, "soft term", {"soft_term": lesson}, 0)
-    assert found.mistake == "the arguments of KL swapped, and T² left out"
+TRIED = [(exercise, *tried) for exercise in checks.EXERCISES for tried in getattr(ANSWERS[exercise.name], "TRIED", ())]
+TOLD = [(exercise, *told) for exercise in checks.EXERCISES for told in getattr(ANSWERS[exercise.name], "TOLD", ())]
 
 
-def test_a_mistake_is_known_in_other_words_and_beside_right_code():
-    def swapped_by_hand(student_logits, teacher_logits, T):
-        q, p = torch.softmax(student_logits.double() / T, 1), torch.softmax(teacher_logits.double() / T, 1)
-        return T**2 * (q * (q / p).log()).sum(1).mean()
-
-    def log_of_softmax_but_detached(student_logits, teacher_logits, labels, T, alpha):
-        q, p = torch.softmax(student_logits / T, 1), torch.softmax(teacher_logits.detach() / T, 1)
-        soft = T**2 * (p * (p.log() - q.log())).sum(1).mean()
-        return alpha * soft + (1 - alpha) * torch.nn.functional.cross_entropy(student_logits, labels)
-
-    exercise = checks.distillation_loss
-    assert result(exercise, "soft term", {"soft_term": swapped_by_hand}, 3).mistake == "the arguments of KL swapped"
-    found = result(exercise, "safe", {"distillation_loss": log_of_softmax_but_detached}, 3)
-    assert found.mistake == "the logarithm of a softmax"
+def answer_of(exercise, part):
+    return next(it.answers[0] for it in exercise.parts if it.name == part)
 
 
-# What learners tried: each of these once got only numbers, a wrong name, or a hint that led astray.
-
-
-def nats_and_nan(probabilities):
-    return -(probabilities * torch.log(probabilities)).sum(-1)
-
-
-def powers_in_double(logits, T):
-    powers = torch.exp(logits.double() / T)
-    return powers / powers.sum(-1, keepdim=True)
-
-
-def powers_over_T(logits, T):
-    powers = torch.exp(logits) / T
-    return powers / powers.sum(-1, keepdim=True)
-
-
-def soft_by_item(student_logits, teacher_logits, T):
-    return RIGHT["distillation_loss"]["soft term"][0](student_logits, teacher_logits, T).item()
-
-
-def soft_within_no_grad(student_logits, teacher_logits, T):
-    with torch.no_grad():
-        return RIGHT["distillation_loss"]["soft term"][0](student_logits, teacher_logits, T)
-
-
-def whole_with_soft_item(student_logits, teacher_logits, labels, T, alpha):
-    return alpha * soft_by_item(student_logits, teacher_logits, T) + (1 - alpha) * F.cross_entropy(student_logits, labels)
-
-
-def order_of_the_formula_without_T(student_logits, teacher_logits, T):
-    return F.kl_div(F.softmax(teacher_logits / T, 1), F.log_softmax(student_logits / T, 1))
-
-
-def student_within_no_grad(student, teacher, batch, optimizer, T, alpha):
-    student.train(), teacher.eval()
-    with torch.no_grad():
-        loss = distillation_loss(student(batch[0]), teacher(batch[0]), batch[1], T, alpha)
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-    return loss.item()
-
-
-def cleared_after_the_step(student, teacher, batch, optimizer, T, alpha):
-    student.train(), teacher.eval()
-    loss = distillation_loss(student(batch[0]), teacher(batch[0]).detach(), batch[1], T, alpha)
-    loss.backward()
-    optimizer.step()
-    optimizer.zero_grad()
-    return loss.item()
-
-
-def loss_as_a_tensor_without_a_graph(*arguments):
-    return torch.tensor(RIGHT["training"]["step"][0](*arguments))
-
-
-def shuffled_loop(student, teacher, batches, optimizer, epochs, T, alpha):
-    batches = random.sample(batches, len(batches))
-    return RIGHT["training"]["loop"][0](student, teacher, batches, optimizer, epochs, T, alpha)
-
-
-def adam_loop(student, teacher, batches, optimizer, epochs, T, alpha):
-    adam = torch.optim.Adam(student.parameters(), lr=1e-3)
-    return RIGHT["training"]["loop"][0](student, teacher, batches, adam, epochs, T, alpha)
-
-
-def zero_without_a_graph(student_logits, teacher_logits, mask, T):
-    if mask.sum() == 0:
-        return torch.tensor(0.0, requires_grad=True)
-    return RIGHT["sequences"]["padding"][0](student_logits, teacher_logits, mask, T)
-
-
-def times_zero_and_divided_by_zero(student_logits, teacher_logits, mask, T):
-    log_q, p = torch.log_softmax(student_logits / T, -1), torch.softmax(teacher_logits / T, -1)
-    return T**2 * (F.kl_div(log_q, p, reduction="none").sum(-1) * mask).sum() / mask.sum()
-
-
-def filled_after_the_divergence(student_logits, teacher_logits, mask, T):
-    log_q, p = torch.log_softmax(student_logits / T, -1), torch.softmax(teacher_logits / T, -1)
-    tokens = F.kl_div(log_q, p, reduction="none").sum(-1).masked_fill(~mask, 0)
-    return T**2 * tokens.sum() / mask.sum().clamp(min=1)
-
-
-TRIED = [
-    ("soft_targets", "formula", powers_over_T, "T has no effect"),
-    ("soft_targets", "stable", powers_in_double, "the exponential of a large number"),
-    ("soft_targets", "entropy", nats_and_nan, "natural logarithms"),
-    ("distillation_loss", "soft term", soft_by_item, "the student's side is cut from the graph"),
-    ("distillation_loss", "soft term", soft_within_no_grad, "the student's side is cut from the graph"),
-    ("distillation_loss", "whole", whole_with_soft_item, "no gradient comes through the soft term"),
-    ("distillation_loss", "soft term", order_of_the_formula_without_T, "`F.kl_div` takes its arguments in another order"),
-    ("training", "step", student_within_no_grad, "the loss does not depend on the student's parameters"),
-    ("training", "step", cleared_after_the_step, "the gradients of earlier steps are still there"),
-    ("training", "step", loss_as_a_tensor_without_a_graph, "the loss is returned as a tensor"),
-    ("training", "loop", shuffled_loop, "the batches come in another order"),
-    ("training", "loop", adam_loop, "an optimizer of its own"),
-    ("sequences", "padding", zero_without_a_graph, "a constant for a batch without tokens"),
-    ("sequences", "padding", times_zero_and_divided_by_zero, "padding is multiplied by zero"),
-    ("sequences", "padding", filled_after_the_divergence, "padding is computed, and left out afterwards"),
-]
-
-
+@pytest.mark.parametrize("seed", [0, 3])
 @pytest.mark.parametrize(("exercise", "part", "answer", "name"), TRIED, ids=lambda it: getattr(it, "__name__", ""))
-def test_what_learners_tried_gets_its_name(exercise, part, answer, name):
-    exercise = getattr(checks, exercise)
-    (answer_name,) = next(it.answers for it in exercise.parts if it.name == part)
-    found = result(exercise, part, {answer_name: answer}, 0)
+def test_what_learners_tried_gets_its_name(exercise, part, answer, name, seed):
+    found = result(exercise, part, {answer_of(exercise, part): answer}, seed)
+    assert not found.passed
     assert found.mistake == name, str(found)
 
 
-def test_a_loss_that_is_no_float_is_told_apart():
-    for returned, says in ((torch.tensor(1.0), "It is a tensor."), (None, "Is there a `return`?"), ([1.0], "a single number")):
-
-        def step(*arguments, returned=returned):
-            RIGHT["training"]["step"][0](*arguments)
-            return returned
-
-        found = result(checks.training, "step", {"train_step": step}, 0)
-        assert says in found.message
+@pytest.mark.parametrize(("exercise", "part", "answer", "words"), TOLD, ids=lambda it: getattr(it, "__name__", ""))
+def test_what_learners_tried_is_told_apart(exercise, part, answer, words):
+    assert words in result(exercise, part, {answer_of(exercise, part): answer}, 0).message
 
 
-def test_an_unknown_mistake_gets_no_name():
-    found = result(checks.distillation_loss, "soft term", {"soft_term": lambda z, v, T: 1.7 * (z - v).square().mean()}, 0)
-    assert found.status == "wrong"
-    assert found.mistake is None
+# ---- mistakes as edits ----
+
+EDITED = [
+    (exercise, mistake.part, answer)
+    for exercise, mistake in MISTAKES
+    for answer in mistake.answers.values()
+    if isinstance(answer, Edited)
+]
+
+
+def test_what_is_edited_is_a_right_answer():
+    bases = {(exercise, part, answer.__name__, answer.right) for exercise, part, answer in EDITED if answer.edits}
+    assert len(bases) > 10
+    for exercise, part, name, right in bases:
+        for seed in (0, 1):
+            found = result(exercise, part, {**exercise.right, name: right}, seed)
+            assert found.passed, f"{right.__name__}: {found}"
+
+
+def test_most_mistakes_are_edits_and_nothing_is_compiled_before_it_is_needed():
+    assert len(EDITED) > len(MISTAKES) / 2
+    text = (
+        "from course_lib import checks; answers = [answer for exercise in checks.EXERCISES for mistake in exercise.mistakes"
+        " for answer in mistake.answers.values()]; print([vars(a).keys() & {'source', 'function'} for a in answers"
+        " if hasattr(a, 'edits')])"
+    )
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str([set()] * len(EDITED))
+
+
+def tripled(x):
+    return 2 * x + x
+
+
+def test_an_edit_is_made_in_the_text_of_the_right_answer():
+    wrong = Mistakes()
+    wrong.edit(tripled, "only", answer="triple")("doubled", "Once more.", {"2 * x + x": "2 * x"})
+    (mistake,) = wrong
+    assert (mistake.name, mistake.part, mistake.hint) == ("doubled", "only", "Once more.")
+    assert mistake.source == "def triple(x):\n    return 2 * x"
+    assert mistake.answers["triple"](x=5) == 10
+
+
+@pytest.mark.parametrize(("old", "times"), [("3 * x", 0), ("x", 3)])
+def test_an_edit_that_is_not_of_one_text_is_told(old, times):
+    wrong = Mistakes()
+    wrong.edit(tripled, "only")("doubled", "Once more.", {old: ""})
+    with pytest.raises(ValueError, match=rf"must occur once in tripled; it occurs {times} times"):
+        wrong[0].answers["tripled"](5)
 
 
 # ---- many seeds ----
@@ -229,7 +153,7 @@ def failures(number: int, seeds: int) -> list[str]:
     torch.set_num_threads(1)
     exercise, wrong = checks.EXERCISES[number], []
     for part, seed in itertools.product(exercise.parts, range(seeds)):
-        for answer in RIGHT[exercise.name][part.name][:2]:
+        for answer in ANSWERS[exercise.name].RIGHT[part.name][:2]:
             found = result(exercise, part.name, {**exercise.right, part.answers[0]: answer}, seed)
             if not found.passed:
                 wrong.append(f"{part.name}, {answer.__name__}, seed {seed}: {found}")

@@ -3,31 +3,31 @@
     from course_lib import checks
     checks.distillation_loss(my_loss)
 
-Every check is an `Exercise`. `EXERCISES` lists them in order.
+Every module exNN_name.py of this package holds an `Exercise`, called `exercise`, with that number and name. It is found by
+its file alone: `EXERCISES` lists them in order, and each is `checks.name`.
 """
 
-from course_lib.checks.engine.core import SEED, TIME_LIMIT, Exercise, Mistake, Part
+import importlib
+import pkgutil
+import re
+
+from course_lib.checks.engine.core import SEED, TIME_LIMIT, Exercise, Part
+from course_lib.checks.engine.mistakes import Mistake
 from course_lib.checks.engine.observing import MAX_OBSERVATION
 from course_lib.checks.engine.report import CheckFailed, PartResult, Report
-from course_lib.checks.ex01_soft_targets import exercise as soft_targets
-from course_lib.checks.ex02_dark_knowledge import exercise as dark_knowledge
-from course_lib.checks.ex03_gradient import exercise as gradient
-from course_lib.checks.ex04_distillation_loss import exercise as distillation_loss
-from course_lib.checks.ex05_training import exercise as training
-from course_lib.checks.ex06_schedule import exercise as schedule
-from course_lib.checks.ex07_cached_logits import exercise as cached_logits
-from course_lib.checks.ex08_sequences import exercise as sequences
 
-EXERCISES = (
-    soft_targets,
-    dark_knowledge,
-    gradient,
-    distillation_loss,
-    training,
-    schedule,
-    cached_logits,
-    sequences,
-)
+
+def _find_exercises() -> tuple[Exercise, ...]:
+    modules = sorted(module.name for module in pkgutil.iter_modules(__path__) if re.match(r"ex\d\d_", module.name))
+    found = tuple(importlib.import_module(f"{__name__}.{module}").exercise for module in modules)
+    for module, exercise in zip(modules, found, strict=True):
+        if module != f"ex{exercise.stem}":
+            raise ImportError(f"{module}.py must hold the exercise of that number and name; it holds {exercise.stem}")
+    return found
+
+
+EXERCISES = _find_exercises()
+globals().update({exercise.name: exercise for exercise in EXERCISES})
 
 __all__ = [
     "EXERCISES",
@@ -40,12 +40,5 @@ __all__ = [
     "Part",
     "PartResult",
     "Report",
-    "cached_logits",
-    "dark_knowledge",
-    "distillation_loss",
-    "gradient",
-    "schedule",
-    "sequences",
-    "soft_targets",
-    "training",
 ]
+__all__ += [exercise.name for exercise in EXERCISES]

@@ -3,8 +3,9 @@
 import torch
 
 from course_lib import losses, metrics
-from course_lib.checks.engine.core import Exercise, Mistakes, Part
-from course_lib.checks.engine.inputs import bell, generator, whole
+from course_lib.checks.engine.core import Exercise, Part
+from course_lib.checks.engine.inputs import make_generator, random_integers, random_normal
+from course_lib.checks.engine.mistakes import Mistakes
 
 wrong = Mistakes()
 
@@ -13,29 +14,29 @@ _ONE_ROW = "Take one row: do its values add up to 1, and does a larger T bring t
 _COIN = "Two equal probabilities should give 1 bit, four of them 2."
 
 
-def _formula(recorder, answers, seed):
+def _observe_formula(recorder, answers, seed):
     for purpose, (shape, T) in enumerate([((4, 5), 1.0), ((3, 5), 2.5), ((5,), 0.5), ((2, 3, 4), 4.0)]):
-        logits = bell(generator(seed, purpose), *shape, scale=2)
+        logits = random_normal(make_generator(seed, purpose), *shape, scale=2)
         label = f"logits of shape {shape} at T = {T:g}"
         recorder.call(label, answers["soft_targets"], {"logits": logits, "T": T}, hint=_ONE_ROW)
 
 
-def _stable(recorder, answers, seed):
+def _observe_stable(recorder, answers, seed):
     for purpose, (T, size) in enumerate([(1.0, 1000), (0.25, 200), (4.0, 2000)]):
-        g = generator(seed, 10 + purpose)
+        g = make_generator(seed, 10 + purpose)
         # Quarters, so that no rounding hides behind the size; one row far above zero, one far below.
-        logits = whole(g, -12, 12, 3, 5) / 4 + torch.tensor([[size], [-size], [0]])
+        logits = random_integers(g, -12, 12, 3, 5) / 4 + torch.tensor([[size], [-size], [0]])
         label = f"logits near ±{size} at T = {T:g}"
         recorder.call(label, answers["soft_targets"], {"logits": logits, "T": T}, rtol=1e-3)
 
 
-def _entropy(recorder, answers, seed):
-    p = torch.softmax(bell(generator(seed, 20), 4, 6, scale=2), -1)
+def _observe_entropy(recorder, answers, seed):
+    p = torch.softmax(random_normal(make_generator(seed, 20), 4, 6, scale=2), -1)
     recorder.call("the entropy of 4 rows", answers["entropy"], {"probabilities": p}, hint=_COIN)
-    p = torch.softmax(bell(generator(seed, 21), 2, 3, 5, scale=1), -1)
+    p = torch.softmax(random_normal(make_generator(seed, 21), 2, 3, 5, scale=1), -1)
     recorder.call("the entropy of rows in a tensor of shape (2, 3, 5)", answers["entropy"], {"probabilities": p})
     p = torch.tensor([[0, 1, 0, 0], [0.5, 0, 0.5, 0], [0.25, 0.25, 0.25, 0.25]])[
-        :, torch.randperm(4, generator=generator(seed))
+        :, torch.randperm(4, generator=make_generator(seed))
     ]
     recorder.call("the entropy of rows with zeros in them", answers["entropy"], {"probabilities": p})
 
@@ -147,11 +148,13 @@ exercise = Exercise(
     title="soft targets",
     minutes=15,
     parts=(
-        Part("formula", "Softmax with a temperature", 2, ("soft_targets",), _formula),
-        Part("stable", "The same for large logits", 2, ("soft_targets",), _stable),
-        Part("entropy", "Entropy in bits", 2, ("entropy",), _entropy),
+        Part("formula", "Softmax with a temperature", 2, ("soft_targets",), _observe_formula, "softmax with a temperature"),
+        Part("stable", "The same for large logits", 2, ("soft_targets",), _observe_stable, "large logits"),
+        Part("entropy", "Entropy in bits", 2, ("entropy",), _observe_entropy),
     ),
     right={"soft_targets": soft_targets, "entropy": entropy},
     mistakes=tuple(wrong),
     library=("course_lib.losses", "course_lib.metrics", "course_lib.checks"),
+    asks="the softmax at a temperature, and its entropy",
+    goes_with="01 and 02",
 )

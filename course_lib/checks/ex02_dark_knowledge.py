@@ -3,20 +3,21 @@
 import torch
 import torch.nn.functional as F
 
-from course_lib.checks.engine.core import Exercise, Mistakes, Part
-from course_lib.checks.engine.inputs import bell, generator, whole
+from course_lib.checks.engine.core import Exercise, Part
+from course_lib.checks.engine.inputs import make_generator, random_integers, random_normal
+from course_lib.checks.engine.mistakes import Mistakes
 
 wrong = Mistakes()
 
 
 def _teacher_logits(seed, purpose, n=60, num_classes=5):
     """Logits of which every class is the largest in some rows, and in not equally many."""
-    g = generator(seed, purpose)
-    classes = torch.cat([torch.arange(num_classes), whole(g, 0, num_classes - 1, n - num_classes)])
-    return bell(g, n, num_classes, scale=1.5) + 4 * F.one_hot(classes, num_classes)
+    g = make_generator(seed, purpose)
+    classes = torch.cat([torch.arange(num_classes), random_integers(g, 0, num_classes - 1, n - num_classes)])
+    return random_normal(g, n, num_classes, scale=1.5) + 4 * F.one_hot(classes, num_classes)
 
 
-def _similarity(recorder, answers, seed):
+def _observe_similarity(recorder, answers, seed):
     for purpose, (num_classes, T) in enumerate([(5, 4.0), (3, 1.0), (6, 2.0)]):
         logits = _teacher_logits(seed, purpose, num_classes=num_classes)
         label = f"the likeness of {num_classes} classes at T = {T:g}"
@@ -28,18 +29,18 @@ def _similarity(recorder, answers, seed):
         )
 
 
-def _nearest(recorder, answers, seed):
+def _observe_nearest(recorder, answers, seed):
     for purpose, num_classes in enumerate((5, 7, 10)):
-        g = generator(seed, 10 + purpose)
+        g = make_generator(seed, 10 + purpose)
         # Whole numbers without a repetition, so that there is one nearest class; the largest of each row on the diagonal.
         order = torch.randperm(num_classes**2, generator=g).view(num_classes, num_classes)
         similarity = ((order + num_classes**2 * torch.eye(num_classes)) / (2 * num_classes**2)).float()
         recorder.call(f"the nearest of {num_classes} classes", answers["nearest_classes"], {"similarity": similarity})
 
 
-def _unseen(recorder, answers, seed):
+def _observe_unseen(recorder, answers, seed):
     for purpose, (n, unseen, share) in enumerate([(200, 4, 0.1), (120, 0, 0.25)]):
-        logits = bell(generator(seed, 20 + purpose), n, 5, scale=1.5)
+        logits = random_normal(make_generator(seed, 20 + purpose), n, 5, scale=1.5)
         logits[:, unseen] -= 4
         recorder.call(
             f"the corrected logits for share = {share:g}",
@@ -197,11 +198,13 @@ exercise = Exercise(
     title="dark knowledge",
     minutes=20,
     parts=(
-        Part("similarity", "Which classes are alike", 2, ("class_similarity",), _similarity),
-        Part("nearest", "The nearest class", 1, ("nearest_classes",), _nearest),
-        Part("unseen", "A class that the student never saw", 3, ("name_unseen",), _unseen),
+        Part("similarity", "Which classes are alike", 2, ("class_similarity",), _observe_similarity, "likeness"),
+        Part("nearest", "The nearest class", 1, ("nearest_classes",), _observe_nearest, "nearest class"),
+        Part("unseen", "A class that the student never saw", 3, ("name_unseen",), _observe_unseen, "unseen class"),
     ),
     right={"class_similarity": class_similarity, "nearest_classes": nearest_classes, "name_unseen": name_unseen},
     mistakes=tuple(wrong),
     library=("course_lib.checks",),
+    asks="which classes a teacher finds alike; the bias that names a class never seen",
+    goes_with="01",
 )

@@ -1,21 +1,20 @@
 """Exercise 7: teacher logits that are computed once and survive shuffling; a model for a latency budget."""
 
-import statistics
-
 import torch
 from torch import nn
 
-from course_lib.checks.engine.core import Exercise, Mistakes, Part
-from course_lib.checks.engine.inputs import bell, generator, network, state, whole
+from course_lib.checks.engine.core import Exercise, Part
+from course_lib.checks.engine.inputs import flatten_state, make_generator, make_network, random_integers, random_normal
+from course_lib.checks.engine.mistakes import Mistakes
 from course_lib.checks.engine.observing import Unusable
 
 wrong = Mistakes()
 
 
-def _cache(recorder, answers, seed):
-    g = generator(seed)
-    teacher = nn.Sequential(network(g, 2, 8, 3, scale=2), nn.Dropout(0.4)).train()
-    inputs, sizes = bell(g, 23, 2), []
+def _observe_cache(recorder, answers, seed):
+    g = make_generator(seed)
+    teacher = nn.Sequential(make_network(g, 2, 8, 3, scale=2), nn.Dropout(0.4)).train()
+    inputs, sizes = random_normal(g, 23, 2), []
     teacher.register_forward_pre_hook(lambda module, arguments: sizes.append(len(arguments[0])))
     recorder.during = "the logits of 23 examples in batches of 8"
     logits = answers["cache_logits"](teacher, inputs, 8)
@@ -25,7 +24,7 @@ def _cache(recorder, answers, seed):
     recorder.value("whether the logits hold on to a graph", int(attached), verdict=_no_graph)
     recorder.value(
         "the teacher's weights and statistics",
-        state(teacher),
+        flatten_state(teacher),
         brief=True,
         rtol=0,
         atol=0,
@@ -46,13 +45,13 @@ def _no_graph(found):
     return "The cached logits still hold the graph that they came from: every activation of the teacher stays in memory."
 
 
-def _shuffle(recorder, answers, seed):
+def _observe_shuffle(recorder, answers, seed):
     n, batch_size = 29, 8
     numbers = torch.arange(n)
     columns = {
         "inputs": torch.stack([numbers, -numbers], 1).float(),
         "labels": numbers.clone(),
-        "teacher_logits": torch.stack([numbers.float(), bell(generator(seed), n)], 1),
+        "teacher_logits": torch.stack([numbers.float(), random_normal(make_generator(seed), n)], 1),
     }
     runs = []
     for number, order_seed in enumerate((seed, seed + 1, seed)):
@@ -128,13 +127,13 @@ def _together(n):
     return verdict
 
 
-def _choice(recorder, answers, seed):
-    g = generator(seed, 2)
+def _observe_choice(recorder, answers, seed):
+    g = make_generator(seed, 2)
     for number, (what, slow_first_call, lucky_call) in enumerate(_BUDGETS):
         # Typical times of a poor, a good and the best model, in whole ms; each is the middle of five calls.
-        poor, good, best = torch.tensor([6, 14, 30]) + whole(g, 0, 4, 3)
+        poor, good, best = torch.tensor([6, 14, 30]) + random_integers(g, 0, 4, 3)
         budget = {"between good and best": good + 2, "as good takes": good, "below all": poor - 2}[what].item()
-        accuracy = sorted((whole(g, 0, 9, 3) + torch.tensor([60, 75, 90])).tolist())
+        accuracy = sorted((random_integers(g, 0, 9, 3) + torch.tensor([60, 75, 90])).tolist())
         calls = {
             "poor": _calls(poor),
             "good": _calls(good, first=20 * good if slow_first_call else None),
@@ -179,93 +178,65 @@ def shuffled_batches(inputs, labels, teacher_logits, batch_size, seed):
 
 
 def choose_model(candidates, budget_ms):
-    fast = [(accuracy, name) for name, accuracy, times in candidates if statistics.median(times) <= budget_ms]
+    fast = [(accuracy, name) for name, accuracy, times in candidates if sorted(times)[len(times) // 2] <= budget_ms]
     return max(fast)[1] if fast else None
 
 
-@wrong("cache_logits", "cache", "the teacher is in train mode")
-def in_train_mode(teacher, inputs, batch_size):
-    """Call it twice on the same inputs. Should the answers differ?"""
-    with torch.no_grad():
-        return torch.cat([teacher(part) for part in inputs.split(batch_size)])
+in_cache = wrong.edit(cache_logits, "cache")
+in_cache(
+    "the teacher is in train mode", "Call it twice on the same inputs. Should the answers differ?", {"    teacher.eval()\n": ""}
+)
+in_cache(
+    "the graph is kept",
+    "Nobody will ever differentiate through the cache.",
+    {"    with torch.no_grad():\n        return": "    return"},
+)
+in_cache(
+    "the last, smaller batch is left out",
+    "How many full batches of 8 are there in 23, and what remains?",
+    {"split(batch_size)": "split(batch_size) if len(part) == batch_size"},
+)
+in_cache(
+    "probabilities instead of logits",
+    "From a softmax there is no way back to every temperature. What should be kept?",
+    {"[teacher(part)": "[torch.softmax(teacher(part), -1)"},
+)
+in_cache(
+    "all examples at once",
+    "With 60,000 pictures the teacher's activations may not fit into memory. What is `batch_size` for?",
+    {"torch.cat([teacher(part) for part in inputs.split(batch_size)])": "teacher(inputs)"},
+)
+in_cache(
+    "only one batch",
+    "Where does the loop end?",
+    {"torch.cat([teacher(part) for part in inputs.split(batch_size)])": "teacher(inputs[:batch_size])"},
+)
 
-
-@wrong("cache_logits", "cache", "the graph is kept")
-def with_graph(teacher, inputs, batch_size):
-    """Nobody will ever differentiate through the cache."""
-    teacher.eval()
-    return torch.cat([teacher(part) for part in inputs.split(batch_size)])
-
-
-@wrong("cache_logits", "cache", "the last, smaller batch is left out")
-def last_left_out(teacher, inputs, batch_size):
-    """How many full batches of 8 are there in 23, and what remains?"""
-    teacher.eval()
-    with torch.no_grad():
-        return torch.cat([teacher(part) for part in inputs.split(batch_size) if len(part) == batch_size])
-
-
-@wrong("cache_logits", "cache", "probabilities instead of logits")
-def probabilities(teacher, inputs, batch_size):
-    """From a softmax there is no way back to every temperature. What should be kept?"""
-    teacher.eval()
-    with torch.no_grad():
-        return torch.cat([torch.softmax(teacher(part), -1) for part in inputs.split(batch_size)])
-
-
-@wrong("cache_logits", "cache", "all examples at once")
-def at_once(teacher, inputs, batch_size):
-    """With 60,000 pictures the teacher's activations may not fit into memory. What is `batch_size` for?"""
-    teacher.eval()
-    with torch.no_grad():
-        return teacher(inputs)
-
-
-@wrong("cache_logits", "cache", "only one batch")
-def one_batch(teacher, inputs, batch_size):
-    """Where does the loop end?"""
-    teacher.eval()
-    with torch.no_grad():
-        return teacher(inputs[:batch_size])
-
-
-@wrong("shuffled_batches", "shuffle", "the cached logits keep their old order")
-def old_order(inputs, labels, teacher_logits, batch_size, seed):
-    """Everything that belongs to an example has to move with it."""
-    order = torch.randperm(len(inputs), generator=torch.Generator().manual_seed(seed))
-    for rows, part in zip(order.split(batch_size), teacher_logits.split(batch_size)):  # noqa: B905
-        yield inputs[rows], labels[rows], part
-
-
-@wrong("shuffled_batches", "shuffle", "nothing is shuffled")
-def not_shuffled(inputs, labels, teacher_logits, batch_size, seed):
-    """`seed` should decide the order."""
-    for rows in torch.arange(len(inputs)).split(batch_size):
-        yield inputs[rows], labels[rows], teacher_logits[rows]
-
-
-@wrong("shuffled_batches", "shuffle", "the last, smaller batch is left out")
-def remainder_left_out(inputs, labels, teacher_logits, batch_size, seed):
-    """What remains of 29 after three batches of 8?"""
-    order = torch.randperm(len(inputs), generator=torch.Generator().manual_seed(seed))
-    for number in range(len(inputs) // batch_size):
-        rows = order[number * batch_size : (number + 1) * batch_size]
-        yield inputs[rows], labels[rows], teacher_logits[rows]
-
-
-@wrong("shuffled_batches", "shuffle", "the seed is not used")
-def unseeded(inputs, labels, teacher_logits, batch_size, seed):
-    """Two runs with one seed should meet the same batches. Where does your order come from?"""
-    for rows in torch.randperm(len(inputs)).split(batch_size):
-        yield inputs[rows], labels[rows], teacher_logits[rows]
-
-
-@wrong("shuffled_batches", "shuffle", "one order for all seeds")
-def one_order(inputs, labels, teacher_logits, batch_size, seed):
-    """The next epoch asks with another seed."""
-    order = torch.randperm(len(inputs), generator=torch.Generator().manual_seed(0))
-    for rows in order.split(batch_size):
-        yield inputs[rows], labels[rows], teacher_logits[rows]
+in_shuffling = wrong.edit(shuffled_batches, "shuffle")
+in_shuffling(
+    "the cached logits keep their old order",
+    "Everything that belongs to an example has to move with it.",
+    {
+        "rows in order.split(batch_size)": "rows, part in zip(order.split(batch_size), teacher_logits.split(batch_size))",
+        "teacher_logits[rows]": "part",
+    },
+)
+in_shuffling(
+    "nothing is shuffled",
+    "`seed` should decide the order.",
+    {"torch.randperm(len(inputs), generator=torch.Generator().manual_seed(seed))": "torch.arange(len(inputs))"},
+)
+in_shuffling(
+    "the last, smaller batch is left out",
+    "What remains of 29 after three batches of 8?",
+    {"order.split(batch_size)": "order.split(batch_size)[: len(inputs) // batch_size]"},
+)
+in_shuffling(
+    "the seed is not used",
+    "Two runs with one seed should meet the same batches. Where does your order come from?",
+    {", generator=torch.Generator().manual_seed(seed)": ""},
+)
+in_shuffling("one order for all seeds", "The next epoch asks with another seed.", {"manual_seed(seed)": "manual_seed(0)"})
 
 
 @wrong("choose_model", "choice", "the budget is not looked at")
@@ -274,18 +245,17 @@ def regardless(candidates, budget_ms):
     return max(candidates, key=lambda candidate: candidate[1])[0]
 
 
-@wrong("choose_model", "choice", "the mean of the times")
-def by_mean(candidates, budget_ms):
-    """One slow first call moves the mean a lot. Which number says what a typical call takes?"""
-    fast = [(accuracy, name) for name, accuracy, times in candidates if sum(times) / len(times) <= budget_ms]
-    return max(fast)[1] if fast else None
-
-
-@wrong("choose_model", "choice", "the fastest call counts")
-def by_minimum(candidates, budget_ms):
-    """Every model has a lucky call. What does a typical one take?"""
-    fast = [(accuracy, name) for name, accuracy, times in candidates if min(times) <= budget_ms]
-    return max(fast)[1] if fast else None
+in_choice = wrong.edit(choose_model, "choice")
+in_choice(
+    "the mean of the times",
+    "One slow first call moves the mean a lot. Which number says what a typical call takes?",
+    {"sorted(times)[len(times) // 2]": "sum(times) / len(times)"},
+)
+in_choice(
+    "the fastest call counts",
+    "Every model has a lucky call. What does a typical one take?",
+    {"sorted(times)[len(times) // 2]": "min(times)"},
+)
 
 
 @wrong("choose_model", "choice", "the fastest model")
@@ -295,11 +265,7 @@ def fastest(candidates, budget_ms):
     return name if sorted(times)[len(times) // 2] <= budget_ms else None
 
 
-@wrong("choose_model", "choice", "a model that just keeps the budget is left out")
-def strictly(candidates, budget_ms):
-    """Is exactly 10 ms within a budget of 10 ms?"""
-    fast = [(accuracy, name) for name, accuracy, times in candidates if sorted(times)[len(times) // 2] < budget_ms]
-    return max(fast)[1] if fast else None
+in_choice("a model that just keeps the budget is left out", "Is exactly 10 ms within a budget of 10 ms?", {"<=": "<"})
 
 
 exercise = Exercise(
@@ -308,11 +274,13 @@ exercise = Exercise(
     title="cached logits and a latency budget",
     minutes=20,
     parts=(
-        Part("cache", "The teacher looks at each example once", 2, ("cache_logits",), _cache),
-        Part("shuffle", "Logits that survive shuffling", 2, ("shuffled_batches",), _shuffle),
-        Part("choice", "A model for a latency budget", 2, ("choose_model",), _choice),
+        Part("cache", "The teacher looks at each example once", 2, ("cache_logits",), _observe_cache),
+        Part("shuffle", "Logits that survive shuffling", 2, ("shuffled_batches",), _observe_shuffle, "shuffling"),
+        Part("choice", "A model for a latency budget", 2, ("choose_model",), _observe_choice, "budget"),
     ),
     right={"cache_logits": cache_logits, "shuffled_batches": shuffled_batches, "choose_model": choose_model},
     mistakes=tuple(wrong),
     library=("course_lib.loops", "course_lib.checks"),
+    asks="teacher logits that survive a shuffle; the choice of a model for a latency budget",
+    goes_with="05 and 07",
 )

@@ -9,37 +9,37 @@ _INTEGERS = ("int", "int64", "int32", "int16", "uint8")
 _FLOATS = ("float", "float32", "float64")
 
 
-def difference(label: str, found: Record, item: Item, expected: Record) -> str | None:
-    """What is wrong with `found`, or None. `item` is the trusted one: it says how near is right."""
+def describe_difference(label: str, found: Record, item: Item, expected: Record) -> str | None:
+    """Say what is wrong with `found`; None if nothing is. `item` is the trusted one: it says how near is right."""
     if label.startswith("unchanged: "):
         return None if found.text == expected.text else _changed(label.removeprefix("unchanged: "))
-    form = None if item.verdict and expected.kind in ("none", "list") else _form(label, found, expected)
+    form = None if item.verdict and expected.kind in ("none", "list") else _describe_form(label, found, expected)
     if form is not None:
         return form
     if item.verdict is not None:
-        return _verdict(item, found)
-    return (_entries if expected.kind == "list" else _values)(label, found, item, expected)
+        return _reach_verdict(item, found)
+    return (_compare_entries if expected.kind == "list" else _compare_values)(label, found, item, expected)
 
 
-def alike(found: Record, item: Item, wrong: Record, looseness: float = 3) -> bool:
-    """Whether an answer behaved like a known mistake in one item, where the mistake gave `wrong`.
+def is_alike(found: Record, item: Item, wrong: Record, looseness: float = 3) -> bool:
+    """Return whether an answer behaved like a known mistake in one item, where the mistake gave `wrong`.
 
     Where numbers run off, so does their rounding: looseness says how many times as far as what is right they may be.
     """
     if found.kind == wrong.kind == "list" and item.verdict is None:
         pairs = zip(found.items, wrong.items, strict=False)
-        return len(found.items) == len(wrong.items) and all(alike(ours, item, theirs, looseness) for ours, theirs in pairs)
+        return len(found.items) == len(wrong.items) and all(is_alike(ours, item, theirs, looseness) for ours, theirs in pairs)
     if (found.text, found.shape, _scalar(found)) != (wrong.text, wrong.shape, _scalar(wrong)):
         return False
     if item.verdict is not None:
-        return _verdict(item, found) == _verdict(item, wrong)
+        return _reach_verdict(item, found) == _reach_verdict(item, wrong)
     if found.values is None or wrong.values is None:
         return found.values == wrong.values
     rtol, atol = looseness * max(item.rtol, 1e-6), looseness * max(item.atol, 1e-7)
     return all(_near(a, b, rtol, atol) for a, b in zip(found.values, wrong.values, strict=True))
 
 
-def _verdict(item: Item, found: Record) -> str | None:
+def _reach_verdict(item: Item, found: Record) -> str | None:
     try:
         return item.verdict(found)
     except Exception:
@@ -56,8 +56,8 @@ def _changed(name: str) -> str:
     return f"It changes its argument `{name}` in place. The caller still needs that: work on a copy."
 
 
-def _form(label: str, found: Record, expected: Record) -> str | None:
-    """Kind, dtype and shape, before any value is looked at."""
+def _describe_form(label: str, found: Record, expected: Record) -> str | None:
+    """Say what is wrong with kind, dtype and shape, before any value is looked at."""
     if GRADIENT in label and found.kind == "none":
         result, name = label.split(GRADIENT)
         return f"{_capital(result)}: no gradient reaches `{name}`. What cuts the result off from it?"
@@ -65,11 +65,11 @@ def _form(label: str, found: Record, expected: Record) -> str | None:
         return f"{_capital(label)}: it returned None. Is there a `return`?"
     if _scalar(found) != _scalar(expected):
         return f"{_capital(label)}: it returned {_name(found)}; it should be {_name(expected)}."
-    whole = expected.dtype in _INTEGERS
-    if expected.kind in ("tensor", "number") and found.dtype not in (_INTEGERS if whole else _FLOATS):
-        ints_will_do = not whole and found.kind == "number" and found.dtype == "int"
+    integers = expected.dtype in _INTEGERS
+    if expected.kind in ("tensor", "number") and found.dtype not in (_INTEGERS if integers else _FLOATS):
+        ints_will_do = not integers and found.kind == "number" and found.dtype == "int"
         if not ints_will_do and found.dtype != expected.dtype:
-            wanted = "whole numbers" if whole else "float32 or float64"
+            wanted = "whole numbers" if integers else "float32 or float64"
             return f"{_capital(label)}: the values have dtype {found.dtype}; they should be {wanted}."
     if found.shape != expected.shape:
         return f"{_capital(label)}: the shape is {found.shape}; it should be {expected.shape}."
@@ -88,18 +88,18 @@ def _name(record: Record) -> str:
     return {"array": "a NumPy array", "number": "a number", "text": "text", "list": "a list", "none": "None"}[record.kind]
 
 
-def _entries(label: str, found: Record, item: Item, expected: Record) -> str | None:
+def _compare_entries(label: str, found: Record, item: Item, expected: Record) -> str | None:
     if len(found.items) != len(expected.items):
         return f"{_capital(label)}: it returned {len(found.items)} entries; it should be {len(expected.items)}."
     for number, (ours, theirs) in enumerate(zip(found.items, expected.items, strict=True)):
         where = f"{label}, entry {number}"
-        problem = _form(where, ours, theirs) or _values(where, ours, item, theirs)
+        problem = _describe_form(where, ours, theirs) or _compare_values(where, ours, item, theirs)
         if problem:
             return problem
     return None
 
 
-def _values(label: str, found: Record, item: Item, expected: Record) -> str | None:
+def _compare_values(label: str, found: Record, item: Item, expected: Record) -> str | None:
     if expected.kind == "text" or expected.values is None:
         same = found.text == expected.text
         return None if same else f"{_capital(label)}: it is {found.text!r}; it should be {expected.text!r}."

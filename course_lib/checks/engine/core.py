@@ -6,7 +6,6 @@ in one process, in a grader in two. Known mistakes are wrong answers that can be
 made the same mistake.
 """
 
-import ast
 import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -16,13 +15,14 @@ from course_lib.checks.engine.judging import (
     ALL,
     NOTHING_TO_COMPARE,
     Expected,
-    Found,
-    as_found,
-    differences_between,
-    failure,
+    Received,
+    as_received,
+    describe_failure,
+    find_differences,
+    measure_resemblance,
     read_observation,
-    resemblance,
 )
+from course_lib.checks.engine.mistakes import Mistake
 from course_lib.checks.engine.observing import Observed, Recorder
 from course_lib.checks.engine.records import read
 from course_lib.checks.engine.report import CheckFailed, PartResult, Report
@@ -34,36 +34,17 @@ _CACHED = 4096
 
 @dataclass(frozen=True)
 class Part:
-    """A question of an exercise. observe(recorder, answers, seed) runs the answers named in `answers`."""
+    """A question of an exercise. observe(recorder, answers, seed) runs the answers named in `answers`.
+
+    short: what the table of marks calls it, in a word or two; the name, if nothing else is said.
+    """
 
     name: str
     title: str
     points: int
     answers: tuple[str, ...]
     observe: Callable[[Recorder, dict, int], None]
-
-
-@dataclass(frozen=True)
-class Mistake:
-    """A wrong answer with a name. part: where it shows by that name; answers: answer name -> the wrong function."""
-
-    name: str
-    part: str
-    hint: str
-    answers: dict[str, Callable]
-
-    @property
-    def source(self) -> str:
-        """The text of the wrong answer, under the name that the exercise asks for."""
-        return "\n\n".join(_renamed(function, name) for name, function in self.answers.items())
-
-
-def _renamed(function: Callable, name: str) -> str:
-    lines = inspect.getsource(function).splitlines()
-    definition = ast.parse("\n".join(lines)).body[0]
-    # Without the decorators, and without the docstring, which is the hint.
-    lines = lines[definition.lineno - 1 : definition.body[0].lineno - 1] + lines[definition.body[0].end_lineno :]
-    return "\n".join(lines).replace(f"def {function.__name__}(", f"def {name}(", 1)
+    short: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +52,8 @@ class Exercise:
     """A check. Call it with your answers, in the order of `answers` or by name: it runs the parts whose answers are there.
 
     It prints a report if they are right, and raises CheckFailed with that report if they are not.
+    library: what an answer may not just call; a grader points a person to it. asks, goes_with: what the learner writes, and
+    the notebooks that it belongs to, in words, for the table of exercises.
     """
 
     number: int
@@ -80,7 +63,9 @@ class Exercise:
     parts: tuple[Part, ...]
     right: dict[str, Callable]
     mistakes: tuple[Mistake, ...]
-    library: tuple[str, ...] = ()  # what an answer may not just call; a grader points a person to it
+    library: tuple[str, ...] = ()
+    asks: str = ""
+    goes_with: str = ""
     _known: dict = field(default_factory=dict, repr=False)
     _complete: set = field(default_factory=set, repr=False)  # parts that ours ran to their end: what they import is there
 
@@ -181,18 +166,18 @@ class Exercise:
         if found.status in NOTHING_TO_COMPARE:
             return result(found.status, NOTHING_TO_COMPARE[found.status].format(" and ".join(f"`{n}`" for n in part.answers)))
         expected = self._expected(part, None, seed)
-        differences = differences_between(found, expected)
+        differences = find_differences(found, expected)
         if found.status == "observed" and not differences:
             return result("passed", printed=found.printed)
-        message, hint = (failure(found), "") if found.status != "observed" else next(iter(differences.values()))
+        message, hint = (describe_failure(found), "") if found.status != "observed" else next(iter(differences.values()))
         status = "wrong" if found.status == "observed" else found.status
         return result(status, message, self._recognise(part, found, differences, seed), hint, found.printed)
 
-    def _recognise(self, part: Part, found: Found, differences: dict, seed: int) -> Mistake | None:
+    def _recognise(self, part: Part, found: Received, differences: dict, seed: int) -> Mistake | None:
         """The mistake that the answer resembles most, if any; of several that are equal the first."""
         best, most = None, 0
         for mistake in self._candidates(part):
-            how_much = resemblance(found, differences, self._expected(part, mistake, seed))
+            how_much = measure_resemblance(found, differences, self._expected(part, mistake, seed))
             if how_much > most:
                 best, most = mistake, how_much
             if most == ALL:
@@ -215,19 +200,6 @@ class Exercise:
             records = [read(item.value) for item in observed.items]
             differences = {}
             if mistake is not None:
-                differences = differences_between(as_found(observed, records), self._expected(part, None, seed))
+                differences = find_differences(as_received(observed, records), self._expected(part, None, seed))
             self._known[key] = Expected(observed, records, differences)
         return self._known[key]
-
-
-class Mistakes(list):
-    """The mistakes of an exercise, as they are written: an instance decorates each wrong answer and collects it."""
-
-    def __call__(self, answer: str, part: str, name: str) -> Callable:
-        """The function below is a wrong way to answer `answer`; in `part` it shows by `name`. Its docstring is the hint."""
-
-        def collect(function: Callable) -> Callable:
-            self.append(Mistake(name, part, " ".join(function.__doc__.split()), {answer: function}))
-            return function
-
-        return collect

@@ -4,27 +4,27 @@ import torch
 from torch import Tensor, nn
 
 
-def generator(seed: int, purpose: int = 0) -> torch.Generator:
-    """Random numbers for one purpose of one seed."""
+def make_generator(seed: int, purpose: int = 0) -> torch.Generator:
+    """Return the generator for one purpose of one seed."""
     return torch.Generator().manual_seed(1_000_003 * (purpose + 1) + seed)
 
 
-def bell(g: torch.Generator, *shape: int, scale: float = 1.0, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Nearly normal numbers of standard deviation `scale`, never beyond 3.5 of them."""
+def random_normal(g: torch.Generator, *shape: int, scale: float = 1.0, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Return nearly normal numbers of standard deviation `scale`, never beyond 3.5 of them."""
     total = torch.randint(-512, 513, (4, *shape), generator=g, device="cpu").sum(0)
     return (total.double() * (scale / 592)).to(dtype)
 
 
-def whole(g: torch.Generator, low: int, high: int, *shape: int) -> Tensor:
-    """Whole numbers from low to high, int64, both ends possible."""
+def random_integers(g: torch.Generator, low: int, high: int, *shape: int) -> Tensor:
+    """Return whole numbers from low to high, int64, both ends possible."""
     return torch.randint(low, high + 1, shape, generator=g, device="cpu")
 
 
-def network(g: torch.Generator, inputs: int, hidden: int, num_classes: int, scale: float = 1.0) -> nn.Sequential:
-    """A small network with BatchNorm whose statistics are not those of the data it will see: train mode shows."""
+def make_network(g: torch.Generator, inputs: int, hidden: int, num_classes: int, scale: float = 1.0) -> nn.Sequential:
+    """Return a small network with BatchNorm whose statistics are not those of the data it will see: train mode shows."""
     model = nn.Sequential(nn.Linear(inputs, hidden), nn.BatchNorm1d(hidden), nn.Tanh(), nn.Linear(hidden, num_classes))
     sizes = [parameter.numel() for parameter in model.parameters()] + [hidden, hidden]
-    *rows, mean, spread = bell(g, sum(sizes)).split(sizes)  # drawn at once, which is much quicker
+    *rows, mean, spread = random_normal(g, sum(sizes)).split(sizes)  # drawn at once, which is much quicker
     with torch.no_grad():
         for parameter, row in zip(model.parameters(), rows, strict=True):
             parameter.copy_(scale * row.view_as(parameter))
@@ -34,6 +34,6 @@ def network(g: torch.Generator, inputs: int, hidden: int, num_classes: int, scal
     return model
 
 
-def state(model: nn.Module) -> Tensor:
-    """All parameters and statistics of a model in one row."""
+def flatten_state(model: nn.Module) -> Tensor:
+    """Return all parameters and statistics of a model in one row, float32."""
     return torch.cat([tensor.detach().reshape(-1).float() for tensor in model.state_dict().values()])

@@ -3,14 +3,14 @@
 import math
 from dataclasses import dataclass
 
-from course_lib.checks.engine.comparing import alike, difference
+from course_lib.checks.engine.comparing import describe_difference, is_alike
 from course_lib.checks.engine.observing import Observed, Unusable
 from course_lib.checks.engine.records import MAX_TEXT, Record, read
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What our own answers, right or wrong, gave; of wrong ones also what is wrong with it."""
+    """An observation of our own answers, right or wrong; of wrong ones also what is wrong with it."""
 
     observed: Observed
     records: list[Record]
@@ -18,7 +18,7 @@ class Expected:
 
 
 @dataclass(frozen=True)
-class Found:
+class Received:
     """An observation that came from elsewhere, as far as it is well formed."""
 
     status: str
@@ -27,9 +27,11 @@ class Found:
     printed: int
 
 
-def as_found(observed: Observed, records: list[Record]) -> Found:
-    """Our own observation, as if it had come from elsewhere."""
-    return Found(observed.status, [(item.label, record) for item, record in zip(observed.items, records, strict=True)], {}, 0)
+def as_received(observed: Observed, records: list[Record]) -> Received:
+    """Return our own observation as if it had come from elsewhere."""
+    return Received(
+        observed.status, [(item.label, record) for item, record in zip(observed.items, records, strict=True)], {}, 0
+    )
 
 
 NOTHING_TO_COMPARE = {
@@ -42,14 +44,15 @@ NOTHING_TO_COMPARE = {
 }
 
 
-def read_observation(raw) -> Found | None:
+def read_observation(raw) -> Received | None:
+    """Return the observation that `raw` holds, or None if it is not one: raw may come from anywhere and be anything."""
     if not isinstance(raw, dict) or not isinstance(raw.get("status"), str):
         return None
     status, printed = raw["status"], raw.get("printed", 0)
     if type(printed) is not int or not 0 <= printed < 2**62:
         return None
     if status in NOTHING_TO_COMPARE or (status == "timeout" and "items" not in raw):
-        return Found(status, [], _error_of({}), printed)
+        return Received(status, [], _error_of({}), printed)
     items, error = raw.get("items"), raw.get("error") or {}
     if status not in ("observed", "raised", "timeout") or not isinstance(items, list) or len(items) > 1000:
         return None
@@ -58,7 +61,7 @@ def read_observation(raw) -> Found | None:
         return None
     if any(value is None or not isinstance(label, str) or len(label) > MAX_TEXT for label, value in pairs):
         return None
-    return Found(status, pairs, _error_of(error), printed)
+    return Received(status, pairs, _error_of(error), printed)
 
 
 def _error_of(raw: dict) -> dict[str, str]:
@@ -71,8 +74,8 @@ def _words(value) -> str:
     return value[:MAX_TEXT] if isinstance(value, str) else ""
 
 
-def failure(found: Found) -> str:
-    """What stopped an answer."""
+def describe_failure(found: Received) -> str:
+    """Say what stopped an answer."""
     error = found.error
     if error["type"] == Unusable.__name__:
         return error["message"]
@@ -85,13 +88,13 @@ def failure(found: Found) -> str:
     return f"It raised {error['type']}: {error['message']}{during}{where}"
 
 
-def differences_between(found: Found, expected: Expected) -> dict[int, tuple[str, str]]:
-    """What is wrong, by number of the item: a message, and a hint for when nothing more is known."""
+def find_differences(found: Received, expected: Expected) -> dict[int, tuple[str, str]]:
+    """Return what is wrong, by number of the item: a message, and a hint for when nothing more is known."""
     wrong, items = {}, expected.observed.items
     for number, (item, right) in enumerate(zip(items, expected.records, strict=True)):
         label, ours = found.items[number] if number < len(found.items) else (None, None)
         if label == item.label:
-            problem = difference(label, ours, item, right)
+            problem = describe_difference(label, ours, item, right)
         else:
             problem = None if found.status != "observed" and label is None else "What came back could not be read."
         if problem:
@@ -102,8 +105,8 @@ def differences_between(found: Found, expected: Expected) -> dict[int, tuple[str
 ALL = 4  # a resemblance in everything
 
 
-def resemblance(found: Found, differences: dict, wrong: Expected) -> int:
-    """How much of what was found is what a known mistake gives: ALL of it down to 0, nothing that counts.
+def measure_resemblance(found: Received, differences: dict, wrong: Expected) -> int:
+    """Return how much of what was found is what a known mistake gives: ALL of it down to 0, nothing that counts.
 
     An answer may hold a second mistake, or a part of one, so less counts as well: 3 for all that is wrong here; 2 for all
     that the mistake gets wrong; 1 for the first thing that is wrong here, which the message speaks of.
@@ -125,8 +128,8 @@ def resemblance(found: Found, differences: dict, wrong: Expected) -> int:
     return int(_tells_something(found.items[first][1]) and _alike_in(found, wrong, {first}, looseness=1))
 
 
-def _alike_in(found: Found, wrong: Expected, where: set[int] | None, looseness: float = 3) -> bool:
-    """Whether an answer gave what a known mistake gives, in all items or in those of the given numbers."""
+def _alike_in(found: Received, wrong: Expected, where: set[int] | None, looseness: float = 3) -> bool:
+    """Return whether an answer gave what a known mistake gives, in all items or in those of the given numbers."""
     observed = wrong.observed
     if found.status != observed.status:
         return False
@@ -134,7 +137,7 @@ def _alike_in(found: Found, wrong: Expected, where: set[int] | None, looseness: 
         return False
     rows = enumerate(zip(found.items, observed.items, wrong.records, strict=True))
     chosen = [row for number, row in rows if where is None or number in where]
-    return all(label == item.label and alike(ours, item, theirs, looseness) for (label, ours), item, theirs in chosen)
+    return all(label == item.label and is_alike(ours, item, theirs, looseness) for (label, ours), item, theirs in chosen)
 
 
 def _tells_something(record: Record) -> bool:
