@@ -34,6 +34,23 @@ def js_divergence(logits: Tensor, other_logits: Tensor) -> Tensor:
     return (kl_divergence(log_p, log_m) + kl_divergence(log_q, log_m)) / 2
 
 
+def total_variation(probabilities: Tensor, others: Tensor) -> Tensor:
+    """Return the share of the probability that lies elsewhere: half the sum of |p - q| of each row, in [0, 1].
+
+    Both (..., num_classes), or shapes that broadcast to it; returns (...).
+    """
+    return (probabilities - others).abs().sum(-1) / 2
+
+
+def margins(scores: Tensor) -> Tensor:
+    """Return how far each class is ahead of the best of the others: (n, num_classes), two classes at least, in its shape.
+
+    Positive for the class that a row names, 0 where two share the first rank, negative for all others.
+    """
+    best = scores.topk(2).values
+    return scores - torch.where(scores == best[:, :1], best[:, 1:], best[:, :1])
+
+
 def accuracy(logits: Tensor, labels: Tensor) -> float:
     """The share of rows (n, num_classes) whose largest logit is that of their label (n,), in [0, 1]."""
     _check_labelled("logits", logits, labels)
@@ -159,6 +176,14 @@ def paired_interval(values: Sequence[float], others: Sequence[float]) -> Interva
     if len(values) != len(others):
         raise ValueError(f"values and others must be of the same length, one pair a seed; got {len(values)} and {len(others)}")
     return mean_interval([value - other for value, other in zip(values, others, strict=True)])
+
+
+def running_mean(values: Sequence[float], width: int) -> Tensor:
+    """Return the mean of each value and those before it, `width` in all, or as many as there are: float64 (len(values),)."""
+    sums = torch.tensor([0.0, *values], dtype=torch.float64).cumsum(0)
+    ends = torch.arange(1, len(sums))
+    starts = (ends - width).clamp(min=0)
+    return (sums[ends] - sums[starts]) / (ends - starts)
 
 
 def _t_975(freedom: int) -> float:

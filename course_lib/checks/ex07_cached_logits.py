@@ -314,5 +314,5 @@ exercise = Exercise(
     ),
     right={"cache_logits": cache_logits, "shuffled_batches": shuffled_batches, "choose_model": choose_model},
     mistakes=tuple(wrong),
-    library=("course_lib.loops", "course_lib.checks"),
+    library=("course_lib.loops", "course_lib.deploy.budget", "course_lib.checks"),
 )

@@ -32,7 +32,7 @@ def temperature_gif(path: Path) -> None:
     images, labels = fashion_mnist()[1].tensors
     v = predict(pretrained_teacher(), images)
     pictures = entropy_bits(soft_targets(v, T=1)).argsort(descending=True)[:600:25].flip(0)
-    figure, update = temperature.mass_live(
+    figure, update = temperature.live_mass(
         to_pixels(images[pictures])[:, 0], v[pictures], CLASSES, labels[pictures], 1 / 8, 128
     )
     live = LiveFigure(figure, update, picture=(0, len(pictures) - 1), T=(1 / 8, 128.0, 1e-6))
