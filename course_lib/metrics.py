@@ -19,9 +19,7 @@ def kl_divergence(logits: Tensor, other_logits: Tensor) -> Tensor:
     Both (..., num_classes), or shapes that broadcast to it; returns (...). Log-probabilities are logits, too. A class to
     which p gives nothing counts for nothing, whatever q gives it.
     """
-    log_p, log_q = logits.log_softmax(-1), other_logits.log_softmax(-1)
-    p = log_p.exp()
-    return torch.where(p > 0, p * (log_p - log_q), 0).sum(-1)
+    return _kl(logits.log_softmax(-1), other_logits.log_softmax(-1))
 
 
 def js_divergence(logits: Tensor, other_logits: Tensor) -> Tensor:
@@ -31,7 +29,29 @@ def js_divergence(logits: Tensor, other_logits: Tensor) -> Tensor:
     """
     log_p, log_q = logits.log_softmax(-1), other_logits.log_softmax(-1)
     log_m = torch.logaddexp(log_p, log_q) - math.log(2)
-    return (kl_divergence(log_p, log_m) + kl_divergence(log_q, log_m)) / 2
+    return (_kl(log_p, log_m) + _kl(log_q, log_m)) / 2
+
+
+def _kl(log_p: Tensor, log_q: Tensor) -> Tensor:
+    p = log_p.exp()
+    return torch.where(p > 0, p * (log_p - log_q), 0).sum(-1)
+
+
+def total_variation(probabilities: Tensor, others: Tensor) -> Tensor:
+    """Return the share of the probability that lies elsewhere: half the sum of |p - q| of each row, in [0, 1].
+
+    Both (..., num_classes), or shapes that broadcast to it; returns (...).
+    """
+    return (probabilities - others).abs().sum(-1) / 2
+
+
+def margins(scores: Tensor) -> Tensor:
+    """Return how far each class is ahead of the best of the others: (n, num_classes), two classes at least, in its shape.
+
+    Positive for the class that a row names, 0 where two share the first rank, negative for all others.
+    """
+    best = scores.topk(2).values
+    return scores - torch.where(scores == best[:, :1], best[:, 1:], best[:, :1])
 
 
 def accuracy(logits: Tensor, labels: Tensor) -> float:
@@ -159,6 +179,14 @@ def paired_interval(values: Sequence[float], others: Sequence[float]) -> Interva
     if len(values) != len(others):
         raise ValueError(f"values and others must be of the same length, one pair a seed; got {len(values)} and {len(others)}")
     return mean_interval([value - other for value, other in zip(values, others, strict=True)])
+
+
+def running_mean(values: Sequence[float], width: int) -> Tensor:
+    """Return the mean of each value and those before it, `width` in all, or as many as there are: float64 (len(values),)."""
+    sums = torch.tensor([0.0, *values], dtype=torch.float64).cumsum(0)
+    ends = torch.arange(1, len(sums))
+    starts = (ends - width).clamp(min=0)
+    return (sums[ends] - sums[starts]) / (ends - starts)
 
 
 def _t_975(freedom: int) -> float:

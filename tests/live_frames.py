@@ -40,3 +40,13 @@ def assert_frames_are_new_drawings(figure, update: Callable, states: list[dict],
     assert len(set(frames)) == len(frames)
     assert pixels(LiveFigure(figure, update, **controls(**states[-1])).png()).tobytes() == frames[-1]
     assert live._painter.css_size[0] <= WIDEST
+
+
+def as_live_figures(moves: dict[str, tuple]) -> dict[str, Callable]:
+    """Make of name -> (function that gives a figure and its update, states, controls): name -> how to make a LiveFigure and
+    the states that it is brought to after the first."""
+
+    def maker(make, states, controls):
+        return lambda: (LiveFigure(*make(), **controls(**states[0])), states[1:])
+
+    return {name: maker(*move) for name, move in moves.items()}

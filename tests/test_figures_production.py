@@ -5,9 +5,11 @@ import math
 import ipywidgets as widgets
 import pytest
 import torch
-from live_frames import assert_frames_are_new_drawings
+from live_frames import as_live_figures, assert_frames_are_new_drawings
 
 from course_lib.figures import production
+from course_lib.figures.parts import find
+from course_lib.metrics import Interval
 
 # Two classes, named with probability 0.6, 0.6, 0.9 and 0.9 at T = 1; right, wrong, right, right.
 LABELS = torch.tensor([0, 1, 0, 0])
@@ -21,7 +23,7 @@ TEMPERATURES = [0.5, 1.0, 2.0]
 
 
 def diagram():
-    return production.reliability_live(MODELS, LABELS, COLOURS, TEMPERATURES, bins=5)
+    return production.live_reliability(MODELS, LABELS, COLOURS, TEMPERATURES, bins=5)
 
 
 def by_hand(T):
@@ -32,30 +34,26 @@ def by_hand(T):
 
 def test_the_reliability_diagram_shows_bins_gaps_and_shares():
     figure, update = diagram()
-    left, below, _ = figure.axes
     assert update("teacher", 1.0) == ("teacher, T = 1.00: calibration error 10.0 %; mean confidence 75.0 %, right on 75.0 %")
-    bars, gaps = left.patches
-    (shares,) = below.patches
+    bars, gaps, shares = (find(figure, name).get_data() for name in ("accuracies", "gaps", "shares"))
     # 0.6 lies at the upper end of the third bin of five or, by rounding, at the lower end of the fourth.
-    assert sorted(bars.get_data().values) == pytest.approx([0, 0, 0, 0.5, 1])
-    assert sorted(shares.get_data().values) == pytest.approx([0, 0, 0, 0.5, 0.5])
-    assert sorted(gaps.get_data().values) == pytest.approx([0, 0, 0, 0.6, 0.9])
-    assert list(gaps.get_data().baseline) == list(bars.get_data().values)
-    assert list(bars.get_data().edges) == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1])
+    assert sorted(bars.values) == pytest.approx([0, 0, 0, 0.5, 1])
+    assert sorted(shares.values) == pytest.approx([0, 0, 0, 0.5, 0.5])
+    assert sorted(gaps.values) == pytest.approx([0, 0, 0, 0.6, 0.9])
+    assert list(gaps.baseline) == list(bars.values)
+    assert list(bars.edges) == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1])
 
 
 @pytest.mark.parametrize("T", TEMPERATURES)
 def test_the_marker_stands_on_the_curve_of_its_model(T):
     figure, update = diagram()
-    right = figure.axes[2]
-    curves = {line.get_label(): line for line in right.lines if line.get_label() in MODELS}
+    curves = {name: find(figure, name) for name in MODELS}
     assert list(curves["teacher"].get_ydata()) == pytest.approx([by_hand(each) for each in TEMPERATURES])
-    mark, rule = right.lines[2:]
     for name in MODELS:
         update(name, T)
-        place = TEMPERATURES.index(T)
-        assert mark.get_xydata()[0] == pytest.approx([T, curves[name].get_ydata()[place]])
-        assert list(rule.get_xdata()) == [T, T]
+        error = curves[name].get_ydata()[TEMPERATURES.index(T)]
+        assert find(figure, "error at T").get_xydata()[0] == pytest.approx([T, error])
+        assert list(find(figure, "T").get_xdata()) == [T, T]
 
 
 def test_logits_twice_as_large_are_as_those_at_half_the_temperature():
@@ -65,7 +63,7 @@ def test_logits_twice_as_large_are_as_those_at_half_the_temperature():
 
 def test_each_model_has_its_colour():
     figure, update = diagram()
-    bars = figure.axes[0].patches[0]
+    bars = find(figure, "accuracies")
     seen = []
     for name, key in COLOURS.items():
         update(name, 1.0)
@@ -81,7 +79,7 @@ SCORES = {"labels": {2: [79.0, 81.0], 8: [80.0, 82.0]}, "distilled": {2: [78.0, 
 
 
 def frontier():
-    return production.frontier_live(TIMES, SCORES, 94.0)
+    return production.live_frontier(TIMES, SCORES, 94.0)
 
 
 @pytest.mark.parametrize(
@@ -99,36 +97,45 @@ def frontier():
 def test_the_best_model_within_the_budget_is_shipped(budget, how, shipped):
     figure, update = frontier()
     assert update(budget, how) == f"{how}, budget {budget:.3g} µs an image: {shipped}"
-    upper, lower = figure.axes
-    words = lower.texts[-1].get_text()
-    assert words == shipped.split(":")[0]
-    rings = [axes.lines[-1] for axes in (upper, lower)]
+    assert find(figure, "choice").get_text() == shipped.split(":")[0]
+    rings = [find(figure, f"ring of {whom}") for whom in ("the teacher", "a student")]
     assert [ring.get_visible() for ring in rings] == ["teacher" in shipped, "student" in shipped]
     if "%" in shipped:
         time, accuracy = float(shipped.split(" in ")[1].split()[0]), float(shipped.split(": ")[1].split()[0])
         (ring,) = (ring for ring in rings if ring.get_visible())
         assert ring.get_xydata()[0] == pytest.approx([time, accuracy])
-    for axes in figure.axes:
-        assert list(axes.lines[0].get_xdata()) == [budget, budget]
+    for panel in (0, 1):
+        assert list(find(figure, f"budget {panel}").get_xdata()) == [budget, budget]
+
+
+def test_the_teacher_and_every_student_could_be_shipped():
+    means = {kind: {2: Interval(79.5, 1.0), 8: Interval(81.0, 1.0)} for kind in ("labels", "distilled")}
+    assert production.candidates(TIMES["a"], means, 94.0) == [
+        ("the teacher", 400.0, 94.0),
+        ("student, labels, width 2", 10.0, 79.5),
+        ("student, labels, width 8", 20.0, 81.0),
+        ("student, distilled, width 2", 10.0, 79.5),
+        ("student, distilled, width 8", 20.0, 81.0),
+    ]
 
 
 @pytest.mark.parametrize("how", list(TIMES))
 def test_points_and_intervals_stand_at_their_times(how):
     figure, update = frontier()
     update(100.0, how)
-    upper, lower = figure.axes
-    times = [TIMES[how][2], TIMES[how][8]]
-    curves = {line.get_label(): line for line in lower.lines}
+    times, intervals = [TIMES[how][2], TIMES[how][8]], {}
     for name, means in (("student, labels", [80, 81]), ("student, distilled", [79.5, 83.5])):
-        assert list(curves[name].get_xdata()) == times
-        assert list(curves[name].get_ydata()) == pytest.approx(means)
-    whiskers = [line for line in lower.lines[1:-1] if len(line.get_xdata()) == 6 and line.get_marker() == "None"]
-    assert [list(line.get_xdata()) for line in whiskers] == [[time for time in times for _ in range(3)]] * 2
+        curve, intervals[name] = find(figure, name), find(figure, f"intervals: {name}")
+        assert list(curve.get_xdata()) == times
+        assert list(curve.get_ydata()) == pytest.approx(means)
+        assert list(intervals[name].get_xdata()) == [time for time in times for _ in range(3)]
     half = 12.7062 * 1 / 1  # t for one degree of freedom; the standard error of 79 and 81 is 1
     ends = [80 - half, 80 + half, math.nan, 81 - half, 81 + half, math.nan]
-    assert list(whiskers[0].get_ydata()) == pytest.approx(ends, nan_ok=True)
-    assert upper.lines[1].get_xydata()[0] == pytest.approx([TIMES[how]["teacher"], 94])
-    assert all(lower.get_xlim()[0] < time < lower.get_xlim()[1] for by in TIMES.values() for time in by.values())
+    assert list(intervals["student, labels"].get_ydata()) == pytest.approx(ends, nan_ok=True)
+    teacher = find(figure, "teacher")
+    assert teacher.get_xydata()[0] == pytest.approx([TIMES[how]["teacher"], 94])
+    left, right = teacher.axes.get_xlim()
+    assert all(left < time < right for by in TIMES.values() for time in by.values())
 
 
 def test_a_budget_of_milliseconds_is_written_out():
@@ -141,26 +148,33 @@ def test_a_width_stands_beside_the_point_of_its_distilled_student_outside_of_the
     figure, update = frontier()
     update(100.0, how)
     figure.draw_without_rendering()
-    lower = figure.axes[1]
-    ring = lower.lines[-1].get_markersize() / 2 * figure.dpi / 72
+    ring = find(figure, "ring of a student")
+    radius, lower = ring.get_markersize() / 2 * figure.dpi / 72, ring.axes
     for width, accuracy in ((2, 79.5), (8, 83.5)):
-        (tag,) = (text for text in lower.texts if text.get_text() == str(width))
+        tag = find(figure, f"width {width}")
+        assert tag.get_text() == str(width)
         x, y = lower.transData.transform((TIMES[how][width], accuracy))
         box = tag.get_window_extent()
         assert box.y0 < y < box.y1
-        assert box.x1 < x - ring if width == 2 else box.x0 > x + ring
-        assert min(abs(x - box.x0), abs(x - box.x1)) < 1.6 * ring
+        assert box.x1 < x - radius if width == 2 else box.x0 > x + radius
+        assert min(abs(x - box.x0), abs(x - box.x1)) < 1.6 * radius
 
 
-# ---- the static picture ----
+# ---- sizes ----
+
+
+VARIANTS = {
+    "width 8": (34.66, [83.0, 83.4], "distilled", "^"),
+    "width 8, pruned, 8 bits": (5.1, [82.0, 83.0], "distilled", "s"),
+}
+
+
+def sizes():
+    return production.plot_sizes(VARIANTS, "file (kB)", "accuracy (%)")
 
 
 def test_sizes_say_every_number():
-    variants = {
-        "width 8": (34.66, [83.0, 83.4], "distilled", "^"),
-        "width 8, pruned, 8 bits": (5.1, [82.0, 83.0], "distilled", "s"),
-    }
-    picture = production.sizes(variants, "file (kB)", "accuracy (%)")
+    picture = sizes()
     assert picture.text == (
         "accuracy (%) against file (kB), mean and 95 % interval. width 8: 34.7 kB, 83.20 ± 2.54 (n = 2); "
         "width 8, pruned, 8 bits: 5.1 kB, 82.50 ± 6.35 (n = 2)"
@@ -169,25 +183,31 @@ def test_sizes_say_every_number():
     assert picture.width <= 900
 
 
-# ---- as live figures ----
+# ---- moved, not drawn anew ----
 
-
-def figures():
-    states = [{"model": name, "T": T} for name in MODELS for T in (0.5, 0.9, 2.0)]
-    yield *diagram(), states, lambda model, T: {
-        "model": widgets.Dropdown(options=list(MODELS), value=model), "T": widgets.FloatSlider(T, min=0.5, max=2.0),
-    }  # fmt: skip
-    states = [{"budget": budget, "how": how} for how in TIMES for budget in (5.0, 15.0, 25.0, 999.0)]
-    yield (
-        *frontier(),
-        states,
+MOVES = {
+    "live_reliability": (
+        diagram,
+        [{"model": name, "T": T} for name in MODELS for T in (0.5, 0.9, 2.0)],
+        lambda model, T: {
+            "model": widgets.Dropdown(options=list(MODELS), value=model),
+            "T": widgets.FloatSlider(T, min=0.5, max=2.0),
+        },
+    ),
+    "live_frontier": (
+        frontier,
+        [{"budget": budget, "how": how} for how in TIMES for budget in (5.0, 15.0, 25.0, 999.0)],
         lambda budget, how: {
             "budget": widgets.FloatSlider(budget, min=5.0, max=999.0),
             "how": widgets.Dropdown(options=list(TIMES), value=how),
         },
-    )
+    ),
+}
+LIVE = as_live_figures(MOVES)
+STATIC = {"plot_sizes": sizes}
 
 
-@pytest.mark.parametrize(("figure", "update", "states", "controls"), list(figures()), ids=["reliability", "frontier"])
-def test_a_frame_is_what_a_new_drawing_of_the_same_state_would_be(figure, update, states, controls):
-    assert_frames_are_new_drawings(figure, update, states, controls)
+@pytest.mark.parametrize("name", MOVES)
+def test_a_frame_is_what_a_new_drawing_of_the_same_state_would_be(name):
+    make, states, controls = MOVES[name]
+    assert_frames_are_new_drawings(*make(), states, controls)

@@ -18,9 +18,12 @@ from course_lib.metrics import (
     expected_calibration_error,
     js_divergence,
     kl_divergence,
+    margins,
     mean_interval,
     paired_interval,
     reliability,
+    running_mean,
+    total_variation,
 )
 from course_lib.models import new_student
 
@@ -215,3 +218,23 @@ def test_a_paired_interval_is_that_of_the_differences():
     assert paired_interval(a, b) == mean_interval([2.0, 2.5, 2.0])
     with pytest.raises(ValueError, match="values and others must be of the same length, one pair a seed; got 3 and 2"):
         paired_interval(a, b[:2])
+
+
+def test_the_total_variation_is_the_share_that_lies_elsewhere():
+    p = torch.tensor([[0.8, 0.2, 0.0], [0.5, 0.5, 0.0], [1.0, 0.0, 0.0]])
+    q = torch.tensor([[0.3, 0.2, 0.5], [0.5, 0.5, 0.0], [0.0, 0.0, 1.0]])
+    assert total_variation(p, q).tolist() == pytest.approx([0.5, 0, 1])
+    assert total_variation(p, q[0]).tolist() == pytest.approx([0.5, 0.5, 0.7])
+
+
+def test_margins_are_positive_for_the_class_that_a_row_names_alone():
+    scores = torch.tensor([[0.5, 0.3, 0.2], [0.4, 0.2, 0.4]])
+    found = margins(scores)
+    assert found[0].tolist() == pytest.approx([0.2, -0.2, -0.3])
+    assert found[1].tolist() == pytest.approx([0, -0.2, 0])
+
+
+@pytest.mark.parametrize(("width", "means"), [(1, [1, 2, 6]), (2, [1, 1.5, 4]), (3, [1, 1.5, 3]), (9, [1, 1.5, 3])])
+def test_a_running_mean_starts_with_what_there_is(width, means):
+    assert running_mean([1, 2, 6], width).tolist() == pytest.approx(means)
+    assert len(running_mean([], width)) == 0

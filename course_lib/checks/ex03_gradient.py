@@ -201,7 +201,7 @@ exercise = Exercise(
         "gradient_limit": gradient_limit,
     },
     mistakes=tuple(wrong),
-    library=("course_lib.soft_gradients", "course_lib.figures.t_squared", "course_lib.losses", "course_lib.checks"),
+    library=("course_lib.soft_gradients", "course_lib.losses", "course_lib.checks"),
     asks="the gradient of the soft term, its slope against T, its limit",
     goes_with="03",
 )

@@ -1,29 +1,33 @@
-"""What notebook 01 draws. Data in, a `Picture` out; of live figures, the matplotlib figure and what moves it."""
+"""What notebook 01 draws. Data in, a `StaticFigure` out; of live figures, the matplotlib figure and what moves it."""
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
 from matplotlib.ticker import PercentFormatter
+from torch import Tensor
 
-from course_lib.figures.style import BEHIND, COLOURS, Picture, beside, percent, styled
+from course_lib.figures.parts import SHADES, class_bars, set_bars, show_image
+from course_lib.figures.style import BEHIND, COLOURS, StaticFigure, clip_to, percent, styled
+from course_lib.sweeps import accuracies_with_bias
 
-SHADES = LinearSegmentedColormap.from_list("teacher", ["#FFFFFF", "#9CC9E3", COLOURS["teacher"], "#00304D"])
+
+def rank_classes(row, classes: Sequence[str], top: int) -> list[tuple[str, float]]:
+    """Return the names and probabilities of the `top` classes of a row (num_classes,), the most probable first."""
+    best = sorted(range(len(classes)), key=lambda k: -row[k])[:top]
+    return [(classes[k], float(row[k])) for k in best]
 
 
-def show_image(axes: Axes, pixels) -> AxesImage:
-    """A Fashion-MNIST image, pixels (28, 28) in [0, 1], dark on light as on paper."""
-    axes.set_xticks([])
-    axes.set_yticks([])
-    axes.spines[:].set_visible(False)
-    return axes.imshow(pixels, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
+def _listed(ranked: Sequence[tuple[str, float]]) -> str:
+    return ", ".join(f"{name} {percent(p)}" for name, p in ranked)
 
 
 @styled
-def opinions(pixels, probabilities, classes: Sequence[str], captions: Sequence[str] | None = None, top: int = 3) -> Picture:
-    """Images (n, 28, 28) in a row, under each the `top` classes of the teacher with their probabilities (n, num_classes)."""
+def plot_opinions(
+    pixels, probabilities, classes: Sequence[str], captions: Sequence[str] | None = None, top: int = 3
+) -> StaticFigure:
+    """Show images (n, 28, 28) in a row, under each the `top` classes of the teacher's probabilities (n, num_classes)."""
     n, lines = len(pixels), []
     figure = Figure(figsize=(min(10, 1.7 * n + 0.4), 1.9 + 0.33 * top), layout="constrained")
     grid = figure.subplots(2, n, height_ratios=[1.7, 0.33 * top], squeeze=False)
@@ -31,30 +35,35 @@ def opinions(pixels, probabilities, classes: Sequence[str], captions: Sequence[s
         show_image(grid[0, i], pixels[i])
         if captions:
             grid[0, i].set_title(captions[i], fontsize=11, loc="center")
-        best = sorted(range(len(classes)), key=lambda k, row=probabilities[i]: -row[k])[:top]
-        axes, values = grid[1, i], [float(probabilities[i][k]) for k in best]
-        axes.barh(range(top), values, color=COLOURS["teacher"], height=0.25, align="edge")
-        for row, (k, value) in enumerate(zip(best, values, strict=True)):
-            axes.text(0, row - 0.08, f"{classes[k]} {percent(value)}", va="bottom", fontsize=10)
-        axes.set(xlim=(0, 1), ylim=(top - 0.5, -0.75), xticks=[], yticks=[])
-        axes.spines[["bottom", "left"]].set_visible(False)
-        named = ", ".join(f"{classes[k]} {percent(value)}" for k, value in zip(best, values, strict=True))
-        lines.append(f"{captions[i]}: {named}" if captions else named)
-    return Picture(figure, "\n".join(lines))
+        ranked = rank_classes(probabilities[i], classes, top)
+        _draw_ranked(grid[1, i], ranked)
+        lines.append(f"{captions[i]}: {_listed(ranked)}" if captions else _listed(ranked))
+    return StaticFigure(figure, "\n".join(lines))
+
+
+def _draw_ranked(axes: Axes, ranked: Sequence[tuple[str, float]]) -> None:
+    n = len(ranked)
+    axes.barh(range(n), [p for _, p in ranked], color=COLOURS["teacher"], height=0.25, align="edge")
+    for row, (name, p) in enumerate(ranked):
+        axes.text(0, row - 0.08, f"{name} {percent(p)}", va="bottom", fontsize=10)
+    axes.set(xlim=(0, 1), ylim=(n - 0.5, -0.75), xticks=[], yticks=[])
+    axes.spines[["bottom", "left"]].set_visible(False)
 
 
 @styled
-def opinion_live(pixels, probabilities, classes: Sequence[str], labels) -> tuple[Figure, Callable]:
-    """One of many images beside the teacher's probabilities: (figure, update(picture, scale)), scale "linear" or "log"."""
+def live_opinion(pixels, probabilities, classes: Sequence[str], labels) -> tuple[Figure, Callable]:
+    """Show one of many images beside the teacher's probabilities: (figure, update(picture, scale)).
+
+    pixels: (n, 28, 28); probabilities: (n, num_classes); labels: (n,). scale: "linear" or "log".
+    """
     figure = Figure(figsize=(8.2, 3.9), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=[0.7, 1.9])
     image = show_image(left, pixels[0])
-    caption = beside(left.text(0.5, -0.04, "label", ha="center", va="top", transform=left.transAxes), (0, -0.2, 1, 0))
-    bars = right.barh(range(len(classes)), [0] * len(classes), color=COLOURS["teacher"], height=0.7)
-    numbers = [right.text(0, k, "", va="center", fontsize=11, clip_on=True) for k in range(len(classes))]
-    right.set(yticks=range(len(classes)), yticklabels=classes, ylim=(len(classes) - 0.5, -0.5), autoscalex_on=False)
-    right.spines["left"].set_visible(False)
-    right.tick_params(left=False, labelsize=11)  # named, since update() draws new ticks outside of the style
+    image.set_gid("image")
+    caption = left.text(0.5, -0.04, "label", ha="center", va="top", transform=left.transAxes, gid="caption")
+    clip_to(caption, (0, -0.2, 1, 0))
+    bars, numbers = class_bars(right, classes, numbers=len(classes), height=0.7)
+    right.set(autoscalex_on=False, gid="probability axes")
     limits = {"linear": (0, 1.18), "log": (1e-12, 300)}
     ticks = {"linear": [0, 0.2, 0.4, 0.6, 0.8, 1], "log": [10.0**k for k in range(-12, 1, 2)]}
 
@@ -66,19 +75,19 @@ def opinion_live(pixels, probabilities, classes: Sequence[str], labels) -> tuple
             right.set_xscale(scale)
             right.set(xlim=limits[scale], xticks=ticks[scale])
             right.set_xlabel(f"teacher's probability at T = 1 ({scale} scale)")
-        ranked = sorted(zip(row, classes, strict=True), reverse=True)
-        for bar, number, p in zip(bars, numbers, row, strict=True):
-            bar.set_width(p)
-            number.set_text(f" {percent(p)}" if p >= ranked[1][0] else "")  # words take longer to draw than all else
+        first, second, third = rank_classes(row, classes, 3)
+        set_bars(bars, row)
+        for number, p in zip(numbers, row, strict=True):
+            number.set_text(f" {percent(p)}" if p >= second[1] else "")  # words take longer to draw than all else
             number.set_x(p)
-        return f"label {name}; teacher, on a {scale} scale: " + ", ".join(f"{c} {percent(p)}" for p, c in ranked[:3])
+        return f"label {name}; teacher, on a {scale} scale: {_listed([first, second, third])}"
 
     return figure, update
 
 
 @styled
-def histograms(values: dict[str, Sequence[float]], xlabel: str, limit: float, limit_name: str) -> Picture:
-    """One histogram a name, all on the same axis from 0 to `limit`, with each mean marked."""
+def plot_histograms(values: dict[str, Sequence[float]], xlabel: str, limit: float, limit_name: str) -> StaticFigure:
+    """Draw one histogram a name, all on the same axis from 0 to `limit`, with each mean marked."""
     figure = Figure(figsize=(8, 1.5 * len(values) + 0.9), layout="constrained")
     rows, lines = figure.subplots(len(values), 1, sharex=True, squeeze=False)[:, 0], []
     for axes, (name, row) in zip(rows, values.items(), strict=True):
@@ -92,58 +101,68 @@ def histograms(values: dict[str, Sequence[float]], xlabel: str, limit: float, li
         axes.axvline(limit, color=COLOURS["truth"], linewidth=1)
         lines.append(f"{name}: mean {mean:.2f}")
     rows[-1].set(xlabel=f"{xlabel} (at most {limit:.2f}: {limit_name})", xlim=(0, limit * 1.01))
-    return Picture(figure, f"{xlabel}, at most {limit:.2f}. " + "; ".join(lines))
+    return StaticFigure(figure, f"{xlabel}, at most {limit:.2f}. " + "; ".join(lines))
+
+
+class Similarity(NamedTuple):
+    """The numbers of `plot_similarity`."""
+
+    shown: list[list[float]]  # the matrix, NaN on its diagonal
+    nearest: list[tuple[str, float]]  # for each class the other one that it is taken for most, and with which probability
+
+
+def similarity_of(matrix, classes: Sequence[str]) -> Similarity:
+    """Return what is shown of a matrix (num_classes, num_classes) of mean soft probabilities."""
+    n = len(classes)
+    shown = [[float("nan") if i == j else float(matrix[i][j]) for j in range(n)] for i in range(n)]
+    nearest = [max((j for j in range(n) if j != i), key=row.__getitem__) for i, row in enumerate(shown)]
+    return Similarity(shown, [(classes[j], row[j]) for j, row in zip(nearest, shown, strict=True)])
 
 
 @styled
-def likeness(matrix, classes: Sequence[str]) -> Picture:
-    """A matrix (num_classes, num_classes) of mean soft probabilities, its diagonal left out."""
-    n, lines = len(classes), []
+def plot_similarity(matrix, classes: Sequence[str]) -> StaticFigure:
+    """Draw a matrix (num_classes, num_classes) of mean soft probabilities, its diagonal left out."""
+    shown, nearest = similarity_of(matrix, classes)
+    n, highest = len(classes), max(value for row in shown for value in row if value == value)
     figure = Figure(figsize=(7.4, 6), layout="constrained")
     axes = figure.subplots()
-    off = [[float("nan") if i == j else float(matrix[i][j]) for j in range(n)] for i in range(n)]
-    shown = axes.imshow(off, cmap=SHADES, vmin=0)
+    image = axes.imshow(shown, cmap=SHADES, vmin=0)
     axes.set_facecolor("#D9D9D9")  # shows on the diagonal: not 0 %, but left out
-    top = max(value for row in off for value in row if value == value)
-    for i in range(n):
-        for j in range(n):
-            if i != j and off[i][j] >= 0.02:
-                ink = "white" if off[i][j] > 0.5 * top else "black"
-                axes.text(j, i, f"{off[i][j]:.0%}", ha="center", va="center", fontsize=10, color=ink)
-        nearest = max((j for j in range(n) if j != i), key=lambda j, row=off[i]: row[j])
-        lines.append(f"{classes[i]}: {classes[nearest]} {off[i][nearest]:.0%}")
+    for i, row in enumerate(shown):
+        for j, value in enumerate(row):
+            if value >= 0.02:  # which NaN is not
+                ink = "white" if value > 0.5 * highest else "black"
+                axes.text(j, i, f"{value:.0%}", ha="center", va="center", fontsize=10, color=ink)
     axes.set_xticks(range(n), classes, rotation=40, ha="right")
     axes.set_yticks(range(n), classes)
     axes.set(xlabel="probability given to", ylabel="the teacher sees")
-    figure.colorbar(shown, ax=axes, format=PercentFormatter(1, 0), shrink=0.8).outline.set_visible(False)
-    return Picture(figure, "Nearest class by mean soft probability. " + "; ".join(lines))
+    figure.colorbar(image, ax=axes, format=PercentFormatter(1, 0), shrink=0.8).outline.set_visible(False)
+    lines = [f"{name}: {other} {value:.0%}" for name, (other, value) in zip(classes, nearest, strict=True)]
+    return StaticFigure(figure, "Nearest class by mean soft probability. " + "; ".join(lines))
 
 
 @styled
-def bias_live(logits, labels, missing: int, name: str, biases: Sequence[float]) -> tuple[Figure, Callable]:
-    """What one bias does to a student that never saw the class `missing`: (figure, update(bias)).
+def live_bias(logits: Tensor, labels: Tensor, missing: int, name: str, biases: Sequence[float]) -> tuple[Figure, Callable]:
+    """Show what one bias does to a student that never saw the class `missing`, called `name`: (figure, update(bias)).
 
-    logits: a tensor (n, num_classes) for test images with `labels` (n,); biases: where the curves are computed.
+    logits: (n, num_classes) for test images with `labels` (n,); biases: where the curves are computed.
     """
-    unseen = labels == missing
 
-    def shares(bias: float) -> tuple[float, float]:
-        shifted = logits.clone()
-        shifted[:, missing] += bias
-        right = shifted.argmax(-1) == labels
-        return 100 * right[unseen].float().mean().item(), 100 * right[~unseen].float().mean().item()
+    def percents(bias: float) -> list[float]:
+        return [100 * share for share in accuracies_with_bias(logits, labels, missing, bias)]
 
-    curves = list(zip(*map(shares, biases), strict=True))
+    curves = list(zip(*map(percents, biases), strict=True))
     figure = Figure(figsize=(8, 3.8), layout="constrained")
     axes = figure.subplots()
-    axes.plot(biases, curves[0], color=COLOURS["distilled"], label=f"{name}s, never seen, named right")
-    axes.plot(biases, curves[1], color=COLOURS["quiet"], linestyle="--", label="the others named right")
-    line = axes.axvline(0, color=COLOURS["highlight"], linewidth=1.5)
+    styles = (("unseen", "distilled", "-", "^"), ("others", "quiet", "--", "o"))
+    named = (f"{name}s, never seen, named right", "the others named right")
+    for (gid, key, dashes, _), label, curve in zip(styles, named, curves, strict=True):
+        axes.plot(biases, curve, dashes, color=COLOURS[key], label=label, gid=gid)
+    line = axes.axvline(0, color=COLOURS["highlight"], linewidth=1.5, gid="bias")
     points = [
-        axes.plot([0], [0], marker, color=colour, markersize=10)[0]
-        for marker, colour in (("^", COLOURS["distilled"]), ("o", COLOURS["quiet"]))
+        axes.plot([0], [0], marker, color=COLOURS[key], markersize=10, gid=f"{gid} now")[0] for gid, key, _, marker in styles
     ]
-    numbers = [axes.text(0, 0, "", fontsize=12, fontweight="bold", clip_on=True) for _ in points]
+    numbers = [axes.text(0, 0, "", fontsize=12, fontweight="bold", clip_on=True, gid=f"{gid} number") for gid, *_ in styles]
     axes.set(
         xlabel=f"added to the logit of {name}",
         ylabel="test images (%)",
@@ -154,14 +173,12 @@ def bias_live(logits, labels, missing: int, name: str, biases: Sequence[float]) 
     axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1), ncols=2)  # above: over a line that moves, it would be drawn again
 
     def update(bias: float = 0.0) -> str:
-        values = shares(bias)
+        values = unseen, others = percents(bias)
         line.set_xdata([bias, bias])
-        for point, number, value, below in zip(
-            points, numbers, values, (values[0] <= values[1], values[0] > values[1]), strict=True
-        ):
+        for point, number, value, below in zip(points, numbers, values, (unseen <= others, unseen > others), strict=True):
             point.set_data([bias], [value])
             number.set_text(f"  {value:.1f}")
             number.set_position((bias, value + (-4.3 if below else 1.5)))
-        return f"bias {bias:+.2f}: {values[0]:.1f} % of the {name}s, {values[1]:.1f} % of the others are named right"
+        return f"bias {bias:+.2f}: {unseen:.1f} % of the {name}s, {others:.1f} % of the others are named right"
 
     return figure, update

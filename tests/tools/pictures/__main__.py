@@ -32,7 +32,7 @@ def temperature_gif(path: Path) -> None:
     images, labels = fashion_mnist()[1].tensors
     v = predict(pretrained_teacher(), images)
     shown = entropy_bits(soft_targets(v, T=1)).argsort(descending=True)[:600:25].flip(0)
-    figure, update = temperature.mass_live(to_pixels(images[shown])[:, 0], v[shown], CLASSES, labels[shown], 1 / 8, 128)
+    figure, update = temperature.live_mass(to_pixels(images[shown])[:, 0], v[shown], CLASSES, labels[shown], 1 / 8, 128)
     live = LiveFigure(figure, update, picture=(0, len(shown) - 1), T=(1 / 8, 128.0, 1e-6))
     up = [2 ** (-3 + 10 * (1 - math.cos(math.pi * k / (FRAMES - 1))) / 2) for k in range(FRAMES)]
     frames = []

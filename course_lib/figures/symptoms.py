@@ -1,0 +1,122 @@
+"""What can be observed of a training loop that runs without an error and is wrong. A figure of notebook 05."""
+
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from torch import Tensor
+
+from course_lib.figures.parts import class_bars, set_bars, show_image
+from course_lib.figures.style import COLOURS, MARKERS, log_axis, percent, styled
+
+
+class Recording(NamedTuple):
+    """A run of a training loop, step by step.
+
+    soft_targets: (steps, num_classes), of one picture at each step. loss: of each step. marks: the steps (counted from 1,
+    in order, the first being 1) after which the accuracies `student` and `teacher`, in [0, 1], were measured. kept: the
+    bytes that one step keeps for the backward pass.
+    """
+
+    soft_targets: Tensor
+    loss: list[float]
+    marks: list[int]
+    student: list[float]
+    teacher: list[float]
+    kept: int
+
+
+class Observation(NamedTuple):
+    """What a recording says of one step: see `Recording`. `mark`: the last step at which the accuracies were measured."""
+
+    soft_target: list[float]
+    loss: float
+    mark: int
+    student: float
+    teacher: float
+
+
+def observe(recording: Recording, step: int) -> Observation:
+    """Return what was recorded of a step, counted from 1."""
+    last = bisect_right(recording.marks, step) - 1
+    accuracies = recording.student[last], recording.teacher[last]
+    return Observation(recording.soft_targets[step - 1].tolist(), recording.loss[step - 1], recording.marks[last], *accuracies)
+
+
+@styled
+def live_symptoms(pixels, label: int, loops: dict[str, Recording], classes: Sequence[str]) -> tuple[Figure, Callable]:
+    """Show what can be observed of training loops, one at a time: (figure, update(loop, step)).
+
+    pixels: (28, 28), the picture whose soft target is shown; label: its class; loops: name -> what was recorded.
+    """
+    steps, most = len(next(iter(loops.values())).loss), max(recording.kept for recording in loops.values()) / 1e6
+    figure = Figure(figsize=(8.9, 4.2), layout="constrained")
+    grid = figure.add_gridspec(2, 3, width_ratios=[0.62, 1.25, 1.9])
+    image_axes, meter, bars_axes = (figure.add_subplot(cell) for cell in (grid[0, 0], grid[1, 0], grid[:, 1]))
+    upper, lower = figure.add_subplot(grid[0, 2]), figure.add_subplot(grid[1, 2])
+    show_image(image_axes, np.asarray(pixels)).set_gid("image")
+    image_axes.set_xlabel(f"label:\n{classes[label]}", fontsize=12)
+    level, reading = _draw_meter(meter, most)
+    bars, numbers = class_bars(bars_axes, classes, numbers=len(classes), height=0.7, label="soft target")
+    bars_axes.set(xlim=(0, 1.42), xticks=[0, 0.5, 1], xlabel="soft target")
+    bars_axes.set_title("what the picture is told", fontsize=12)
+    accuracies = _draw_accuracies(upper)
+    (curve,) = lower.plot([], [], color=COLOURS["truth"], linewidth=1.5, gid="loss")
+    (point,) = lower.plot([], [], MARKERS["truth"], color=COLOURS["truth"], gid="loss now")
+    log_axis(lower.yaxis, [0.001, 0.01, 0.1, 1, 10, 100])
+    lower.set(ylim=(1e-3, 100), xlabel="step", ylabel="soft loss")
+    times = []
+    for axes, gid in ((upper, "accuracies"), (lower, "loss")):
+        times.append(axes.axvline(1, color=COLOURS["highlight"], linewidth=1.2, zorder=1, gid=f"step in {gid}"))
+        axes.set_xlim(0, steps * 1.03)
+        axes.grid(axis="y")
+
+    def update(loop: str = next(iter(loops)), step: int = 1) -> str:
+        recording, now, megabytes = loops[loop], observe(loops[loop], step), loops[loop].kept / 1e6
+        set_bars(bars, now.soft_target)
+        for number, p in zip(numbers, now.soft_target, strict=True):
+            number.set(text=f" {percent(p)}" if p >= 0.02 else "", x=p)
+        level.set_height(megabytes)
+        reading.set(text=f"{megabytes:.1f} MB", y=megabytes)
+        for name, line in accuracies.items():
+            line.set_data(recording.marks, [100 * share for share in getattr(recording, name)])
+        loss = np.maximum(recording.loss, 1e-9)  # a logarithmic axis has no 0
+        curve.set_data(range(1, steps + 1), loss)
+        point.set_data([step], [loss[step - 1]])
+        for line in times:
+            line.set_xdata([step, step])
+        first = sorted(range(len(classes)), key=lambda k: -now.soft_target[k])[:3]
+        told = ", ".join(f"{classes[k]} {percent(now.soft_target[k])}" for k in first)
+        return (
+            f"loop {loop}, step {step}: the picture ({classes[label]}) is told {told}; soft loss {now.loss:.3g}; "
+            f"right after step {now.mark}: student {percent(now.student)}, teacher {percent(now.teacher)}; "
+            f"{megabytes:.1f} MB kept for the backward pass"
+        )
+
+    return figure, update
+
+
+def _draw_meter(axes: Axes, most: float) -> tuple:
+    """Draw a bar for megabytes, `most` at most: return it and its text."""
+    (level,) = axes.bar([0], [0], 0.5, color=COLOURS["quiet"])
+    level.set_gid("megabytes")
+    reading = axes.text(0, 0, "", ha="center", va="bottom", fontsize=12, clip_on=True, gid="megabytes in words")
+    axes.set(xlim=(-0.7, 0.7), ylim=(0, 1.2 * most), xticks=[], yticks=[], gid="meter")
+    axes.set_xlabel("kept for the\nbackward pass", fontsize=11)
+    axes.spines["left"].set_visible(False)
+    return level, reading
+
+
+def _draw_accuracies(axes: Axes) -> dict[str, Line2D]:
+    lines = {
+        name: axes.plot([], [], MARKERS[key] + dashes, color=COLOURS[key], markersize=6, label=name)[0]
+        for name, key, dashes in (("teacher", "teacher", "-"), ("student", "distilled", "--"))
+    }
+    axes.set(ylim=(-3, 104), ylabel="right (%)")
+    axes.tick_params(labelbottom=False)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 0.98), ncols=2)
+    return lines
