@@ -1,4 +1,4 @@
-"""One style for all figures, and `Picture`, the form in which one is shown.
+"""One style for all figures, and `StaticFigure`, the form in which one is shown.
 
 A colour from the palette of Okabe & Ito 2008 means the same in every notebook, and what differs in colour also differs in
 marker, hatching or line.
@@ -26,7 +26,7 @@ COLOURS = {
     "highlight": "#D55E00",
     "quiet": "#8C8C8C",
 }
-MARKERS = {"teacher": "s", "labels": "o", "distilled": "^", "truth": "D"}
+MARKERS = {"teacher": "s", "labels": "o", "distilled": "^", "truth": "D", "highlight": "X"}
 
 STYLE = {
     "figure.facecolor": "white", "axes.facecolor": "white", "savefig.facecolor": "white", "figure.dpi": 100,
@@ -41,7 +41,7 @@ STYLE = {
 BEHIND = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1}  # keeps text readable over lines
 
 
-class Picture:
+class StaticFigure:
     """A figure as a sharp PNG on white. `text` holds the numbers that it shows: its `text/plain`, and its alternative text."""
 
     def __init__(self, figure: Figure, text: str):
@@ -71,8 +71,8 @@ def styled(draw: Callable) -> Callable:
     return wrapper
 
 
-def beside(text: Text, box: tuple[float, float, float, float]) -> Text:
-    """Keep a text that stands outside of its axes, and changes, inside `box`: (left, bottom, right, top) in axes coordinates.
+def clip_to(text: Text, box: tuple[float, float, float, float]) -> Text:
+    """Clip a text that stands outside of its axes, and changes, to `box`: (left, bottom, right, top) in axes coordinates.
 
     A live figure then knows what it may paint over, and need not draw all that comes after it again.
     """
@@ -96,3 +96,6 @@ def percent(p: float) -> str:
     return (
         f"{100 * p:.1f} %" if p >= 0.0005 else f"{100 * p:.{max(0, -math.floor(math.log10(100 * p)))}f} %" if p > 0 else "0 %"
     )
+
+
+Picture, beside = StaticFigure, clip_to  # until every figure has moved to the new names
