@@ -19,9 +19,7 @@ def kl_divergence(logits: Tensor, other_logits: Tensor) -> Tensor:
     Both (..., num_classes), or shapes that broadcast to it; returns (...). Log-probabilities are logits, too. A class to
     which p gives nothing counts for nothing, whatever q gives it.
     """
-    log_p, log_q = logits.log_softmax(-1), other_logits.log_softmax(-1)
-    p = log_p.exp()
-    return torch.where(p > 0, p * (log_p - log_q), 0).sum(-1)
+    return _kl(logits.log_softmax(-1), other_logits.log_softmax(-1))
 
 
 def js_divergence(logits: Tensor, other_logits: Tensor) -> Tensor:
@@ -31,7 +29,12 @@ def js_divergence(logits: Tensor, other_logits: Tensor) -> Tensor:
     """
     log_p, log_q = logits.log_softmax(-1), other_logits.log_softmax(-1)
     log_m = torch.logaddexp(log_p, log_q) - math.log(2)
-    return (kl_divergence(log_p, log_m) + kl_divergence(log_q, log_m)) / 2
+    return (_kl(log_p, log_m) + _kl(log_q, log_m)) / 2
+
+
+def _kl(log_p: Tensor, log_q: Tensor) -> Tensor:
+    p = log_p.exp()
+    return torch.where(p > 0, p * (log_p - log_q), 0).sum(-1)
 
 
 def accuracy(logits: Tensor, labels: Tensor) -> float:

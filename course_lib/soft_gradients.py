@@ -1,6 +1,7 @@
 """The gradients of the soft and the hard term with respect to the student's logits: their size, slope and shares."""
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -40,20 +41,39 @@ def gradient_slope(student_logits: Tensor, teacher_logits: Tensor, T: float) -> 
     return math.log(sizes[0] / sizes[1]) / (2 * math.log(step))
 
 
-def sizes_and_slopes(student_logits: Tensor, teacher_logits: Tensor, temperatures: Tensor) -> tuple[Tensor, Tensor]:
-    """Return, for temperatures (n,) in growing order, the sizes with T² and the slopes without it, each (n,).
+class SizeCurve(NamedTuple):
+    """The size of the gradient with T² along T, and the slope of the size without: each (n,); limit: of the size."""
 
-    All at once, for curves: the slopes are taken between neighbouring temperatures, so those at both ends are rough.
+    temperatures: Tensor
+    sizes: Tensor
+    slopes: Tensor
+    limit: float
+
+    def scaled(self, scale: float) -> "SizeCurve":
+        """Return the curve of logits `scale` times as large: T only ever divides logits, so it is the same one, moved."""
+        return SizeCurve(scale * self.temperatures, scale * self.sizes, self.slopes, scale * self.limit)
+
+
+def size_curve(student_logits: Tensor, teacher_logits: Tensor, temperatures: Tensor) -> SizeCurve:
+    """Return sizes and slopes at all temperatures, (n,) in growing order, at once, for logits (rows, num_classes).
+
+    The slopes are taken between neighbouring temperatures, so those at both ends are rough.
     """
     at = temperatures[:, None, None]
     q, p = (torch.softmax(logits[None] / at, -1) for logits in (student_logits, teacher_logits))
     sizes = temperatures * (q - p).norm(dim=-1).mean(-1)
-    return sizes, torch.gradient(sizes.log(), spacing=(temperatures.log(),))[0] - 2
+    slopes = torch.gradient(sizes.log(), spacing=(temperatures.log(),))[0] - 2
+    return SizeCurve(temperatures, sizes, slopes, mean_norm(soft_gradient_limit(student_logits, teacher_logits)))
 
 
 def soft_share(soft_size: float, hard_size: float, alpha: float) -> float:
     """Return the share of the soft term in the sizes of the two gradients, each times its weight."""
     return alpha * soft_size / (alpha * soft_size + (1 - alpha) * hard_size)
+
+
+def soft_shares(soft_size: float, hard_size: float, T: float, alpha: float) -> tuple[float, float]:
+    """Return the soft term's share of the gradient at T with T² and without it; soft_size: of the soft gradient with T²."""
+    return soft_share(soft_size, hard_size, alpha), soft_share(soft_size / T**2, hard_size, alpha)
 
 
 def shares_by_rank(student_logits: Tensor, teacher_logits: Tensor, T: float) -> Tensor:

@@ -243,5 +243,5 @@ exercise = Exercise(
         "gradient_limit": gradient_limit,
     },
     mistakes=tuple(wrong),
-    library=("course_lib.figures.t_squared", "course_lib.losses", "course_lib.checks"),
+    library=("course_lib.soft_gradients", "course_lib.losses", "course_lib.checks"),
 )
