@@ -1,18 +1,35 @@
-"""The figures: what they show is what went in, they say it in words too, and they leave the reader's settings alone."""
+"""What is asked of every figure: sharp, in words too, moved and not drawn anew, and nothing of the reader's settings touched.
 
+A new figure is found by itself: `test_figures_NAME.py`, beside `course_lib/figures/NAME.py`, has an example of each in STATIC
+(name of the function -> how to draw it) or LIVE (-> how to make a LiveFigure and states to bring it to).
+"""
+
+import ast
+import importlib
+import importlib.util
+import inspect
 import io
 import itertools
+import pkgutil
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import matplotlib
 import numpy as np
 import pytest
 import torch
+from colour_vision import colour_blind
+from live_frames import assert_only_artists_move
 from PIL import Image
 
+import course_lib.figures
 from course_lib.data import CLASSES
-from course_lib.figures import dark_knowledge, experiments, style
+from course_lib.figures import dark_knowledge, style
+
+SHARED = ("style", "parts")
+MODULES = [found.name for found in pkgutil.iter_modules(course_lib.figures.__path__) if found.name not in SHARED]
+OLD_NAMES = ("dark_knowledge", "production", "temperature", "training")  # modules whose functions have no verbs yet
 
 GENERATOR = torch.Generator().manual_seed(0)
 PIXELS = torch.rand(6, 28, 28, generator=GENERATOR)
@@ -25,16 +42,19 @@ def pictures():
     yield dark_knowledge.opinions(PIXELS[:1], P[:1], CLASSES)
     yield dark_knowledge.histograms({"T = 1": [0.1, 0.2, 0.6], "T = 4": [1.0, 2.0, 3.0]}, "bits", 3.32, "all alike")
     yield dark_knowledge.likeness(torch.rand(10, 10, generator=GENERATOR), CLASSES)
-    yield experiments.runs(
-        {"labels": [84.0, 85, 86], "distilled": [87.0, 88, 89]},
-        "accuracy (%)",
-        {"labels": "labels", "distilled": "distilled"},
-        paired=2,
-    )
 
 
-@pytest.mark.parametrize("picture", list(pictures()))
-def test_a_picture_is_sharp_opaque_and_says_its_numbers(picture):
+def examples(kind: str) -> Iterator:
+    """Find the examples of a kind, "STATIC" or "LIVE", as parameters of a test."""
+    for name in MODULES:
+        if importlib.util.find_spec(f"test_figures_{name}"):
+            found = getattr(importlib.import_module(f"test_figures_{name}"), kind, {})
+            yield from (pytest.param(make, id=f"{name}.{function}") for function, make in found.items())
+
+
+@pytest.mark.parametrize("make", [*((lambda picture=picture: picture) for picture in pictures()), *examples("STATIC")])
+def test_a_static_figure_is_sharp_opaque_and_says_its_numbers(make):
+    picture = make()
     data, metadata = picture._repr_mimebundle_()
     image = Image.open(io.BytesIO(picture.png))
     assert metadata["image/png"]["alt"] == data["text/plain"] == picture.text == repr(picture)
@@ -44,6 +64,32 @@ def test_a_picture_is_sharp_opaque_and_says_its_numbers(picture):
     assert np.asarray(image.convert("RGBA"))[..., 3].min() == 255
     assert len(image.convert("RGB").getcolors(1 << 24)) > 10
     assert any(letter.isdigit() for letter in picture.text)
+
+
+@pytest.mark.parametrize("make", list(examples("LIVE")))
+def test_no_frame_of_a_live_figure_redraws_it_in_full(make):
+    assert_only_artists_move(*make())
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name not in OLD_NAMES])
+def test_every_figure_has_a_verb_the_style_and_an_example(name):
+    module, tests = (importlib.import_module(each) for each in (f"course_lib.figures.{name}", f"test_figures_{name}"))
+    own = {key: value for key, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__}
+    styled = {key for key, value in own.items() if hasattr(value, "__wrapped__") and not key.startswith("_")}
+    for kind, prefix in (("STATIC", "plot_"), ("LIVE", "live_")):
+        drawing = {key for key in own if key.startswith(prefix)}
+        assert drawing == {key for key in styled if key.startswith(prefix)} == set(getattr(tests, kind, {}))
+    assert all(key.startswith(("plot_", "live_")) for key in styled)
+
+
+@pytest.mark.parametrize("name", [name for name in (*MODULES, *SHARED) if name not in OLD_NAMES])
+def test_a_figure_imports_no_other_figure(name):
+    tree = ast.parse(inspect.getsource(importlib.import_module(f"course_lib.figures.{name}")))
+    froms = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    names = [f"{node.module}.{alias.name}" for node in froms for alias in node.names]
+    names += [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
+    others = [each.removeprefix("course_lib.figures.").partition(".")[0] for each in names if "course_lib.figures" in each]
+    assert set(others) <= set(SHARED)
 
 
 @pytest.mark.parametrize(
@@ -65,8 +111,6 @@ def test_percentages(p, text):
 def test_the_texts_hold_the_numbers():
     opinion = dark_knowledge.opinions(PIXELS[:1], torch.tensor([[0.9, 0.09, 0.01] + [0.0] * 7]), CLASSES, ["one"]).text
     assert opinion == "one: T-shirt 90.0 %, trouser 9.0 %, pullover 1.0 %"
-    text = experiments.runs({"labels": [1.0, 2, 3, 4, 5]}, "accuracy", {"labels": "labels"}).text
-    assert text == "accuracy, mean and 95 % interval. labels: 3.00 ± 1.96 (n = 5)"
     text = dark_knowledge.histograms({"T = 1": [0.5, 1.5]}, "bits", 3.32, "all alike").text
     assert text == "bits, at most 3.32. T = 1: mean 1.00"
     matrix = torch.full((10, 10), 0.01)
@@ -80,20 +124,6 @@ def test_the_readers_settings_are_left_alone_and_have_no_effect():
         before = dict(matplotlib.rcParams)
         assert dark_knowledge.histograms({"a": [0.5, 1.5]}, "bits", 3.32, "all alike").png == plain
         assert dict(matplotlib.rcParams) == before
-
-
-def test_runs_of_equal_value_stand_beside_each_other_around_the_middle_of_their_group():
-    places = experiments.apart(4)
-    assert places == sorted(set(places))
-    assert places == pytest.approx([-place for place in reversed(places)])
-    assert max(places) < 0.18 - 0.05  # clear of the mean
-    assert experiments.apart(1) == [0]
-
-
-def test_lines_join_the_groups_that_are_paired_and_no_others():
-    groups = {name: [1.0, 2, 4] for name in "abcd"}
-    png = {n: experiments.runs(groups, "accuracy", dict.fromkeys(groups, "labels"), paired=n).png for n in (1, 2, 4)}
-    assert len(set(png.values())) == 3
 
 
 def test_the_live_opinion_shows_the_picture_that_was_chosen():
@@ -126,16 +156,6 @@ def test_the_live_bias_counts_again_what_the_bias_changes():
     assert list(others.get_ydata()) == [100, 100, 50]
 
 
-def colour_blind(rgb, kind):
-    """Machado, Oliveira & Fernandes 2009, severity 1, on linear RGB."""
-    matrix = {
-        "protan": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
-        "deutan": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
-        "tritan": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
-    }[kind]
-    return np.clip(np.array(matrix) @ (np.array(rgb) ** 2.2), 0, 1) ** (1 / 2.2)
-
-
 @pytest.mark.parametrize("kind", ["protan", "deutan", "tritan"])
 def test_the_models_can_be_told_apart_by_colour_blind_readers_and_by_marker(kind):
     models = ("teacher", "labels", "distilled", "truth")
@@ -145,10 +165,12 @@ def test_the_models_can_be_told_apart_by_colour_blind_readers_and_by_marker(kind
 
 
 def test_drawing_needs_no_pyplot():
-    code = """if True:
-        import sys
-        from course_lib.figures import dark_knowledge
-        dark_knowledge.histograms({"a": [1, 2]}, "x", 3, "y").png
+    code = f"""if True:
+        import importlib, sys
+        for name in {[*SHARED, *MODULES]}:
+            importlib.import_module("course_lib.figures." + name)
+        from course_lib.figures import experiments
+        experiments.plot_runs({{"a": [1, 2]}}, "x", {{"a": "labels"}}).png
         print("matplotlib.pyplot" in sys.modules)"""
     fresh = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert fresh.stdout.strip() == "False"

@@ -1,3 +1,5 @@
+"""What notebook 06 draws: the artists and the words show what schedules and formulas give."""
+
 import math
 
 import numpy as np
@@ -6,18 +8,50 @@ import torch
 
 from course_lib.data import CLASSES
 from course_lib.figures import schedules as figures
+from course_lib.figures.parts import find
 from course_lib.live import LiveFigure
-from course_lib.losses import soft_target_loss
 from course_lib.metrics import mean_interval
 from course_lib.schedules import constant, cosine, exponential, linear
+from course_lib.soft_gradients import shares_by_rank
 
 KINDS = {"linear": linear, "cosine": cosine, "exponential": exponential, "constant": lambda start, end: constant(start)}
 V = torch.tensor([2.0, 9.0, 1.0, 0.0, 6.0, -3.0, 4.0, 3.0, 2.5, -1.0])
+BY_NAME = {"T = 2": [1.0, 2.0, 3.0], "falling": [2.0, 2.5, 4.5], "rising": [0.0, 1.0, 2.0]}
 
 
 def schedules():
-    figure, update = figures.schedules_live(KINDS, V, CLASSES)
+    figure, update = figures.live_schedules(KINDS, V, CLASSES)
     return LiveFigure(figure, update, start=(1.0, 20.0), end=(0.5, 20.0), progress=(0.0, 1.0), kind=list(KINDS))
+
+
+def weights():
+    generator = torch.Generator().manual_seed(1)
+    v, near, far = (3 * torch.randn(40, 10, generator=generator) for _ in range(3))
+    students, kinds = {"near": (v, v + 0.1 * near), "far": (v, far)}, {"linear(5, 1)": linear(5, 1), "exp": exponential(5, 1)}
+    figure, update = figures.live_weights(students, kinds)
+    return students, LiveFigure(figure, update, progress=(0.0, 1.0), kind=list(kinds), student=list(students))
+
+
+def candidates():
+    return figures.plot_candidates({"points": BY_NAME}, {"points": "T = 2"}, {"points": "KL"})
+
+
+STATIC = {"plot_candidates": candidates}
+LIVE = {
+    "live_schedules": lambda: (schedules(), [{"progress": 0.5}, {"start": 20.0, "kind": "exponential"}, {"progress": 1.0}]),
+    "live_weights": lambda: (weights()[1], [{"progress": 0.5}, {"student": "far", "kind": "exp"}, {"progress": 1.0}]),
+}
+
+
+def test_the_numbers_at_a_progress():
+    made = {"falling": linear(5, 1), "flat": constant(2)}
+    now = figures.schedule_numbers(made, V, 0.25, "falling")
+    assert now.temperatures == {"falling": 4.0, "flat": 2.0}
+    assert now.T == 4
+    p = torch.softmax(V.double() / 4, 0)
+    assert now.p == pytest.approx(p.tolist(), rel=1e-5)
+    assert now.bits == pytest.approx(-(p * p.log2()).sum().item(), rel=1e-5)
+    assert figures.schedule_numbers(made, V, 0.25, "flat").T == 2
 
 
 def test_schedules_say_every_temperature_and_the_teachers_words():
@@ -33,54 +67,44 @@ def test_schedules_say_every_temperature_and_the_teachers_words():
 
 def test_schedules_draw_what_they_say():
     live = schedules()
-    left, right = live.figure.axes
     live.set(start=8.0, end=2.0, progress=0.25, kind="cosine")
-    curves = {line.get_label(): line for line in left.lines}
     for name, make in KINDS.items():
-        expected = [make(8.0, 2.0)(t) for t in curves[name].get_xdata()]
-        assert list(curves[name].get_ydata()) == pytest.approx(expected)
-        assert curves[name].get_linewidth() == (3 if name == "cosine" else 1.4)
+        curve = find(live.figure, name)
+        assert list(curve.get_ydata()) == pytest.approx([make(8.0, 2.0)(t) for t in curve.get_xdata()])
+        assert curve.get_linewidth() == (3 if name == "cosine" else 1.4)
     T = cosine(8.0, 2.0)(0.25)
+    assert find(live.figure, "T now").get_xydata()[0] == pytest.approx([0.25, T])
+    assert list(find(live.figure, "progress").get_xdata()) == [0.25, 0.25]
     row = torch.softmax(V.sort(descending=True).values / T, 0).tolist()
-    assert [bar.get_width() for bar in right.patches] == pytest.approx(row)
-    assert [number.get_position()[0] for number in right.texts] == pytest.approx(row[:3])
-    assert [number.get_text() for number in right.texts] == [f" {100 * p:.1f} %" for p in row[:3]]
-
-
-def test_the_parts_of_the_gradient_are_those_of_autograd():
-    generator = torch.Generator().manual_seed(0)
-    v, z = (4 * torch.randn(50, 10, generator=generator, dtype=torch.float64) for _ in range(2))
-    for T in (1, 2.5, 8):
-        student_logits = z.clone().requires_grad_()
-        (gradient,) = torch.autograd.grad(soft_target_loss(student_logits, v, T), student_logits)
-        ranked = gradient.abs().gather(1, v.argsort(1, descending=True)).sum(0)
-        expected = torch.stack([ranked[0], ranked[1], ranked[2:].sum()]) / ranked.sum()
-        torch.testing.assert_close(figures.gradient_parts(v, z, T), expected)
-        assert figures.gradient_parts(v, z, T)[0] <= 0.5 + 1e-9
+    assert [bar.get_width() for bar in find(live.figure, "probabilities")] == pytest.approx(row)
+    numbers = [find(live.figure, f"probabilities {k}") for k in range(3)]
+    assert [number.get_position()[0] for number in numbers] == pytest.approx(row[:3])
+    assert [number.get_text() for number in numbers] == [f" {100 * p:.1f} %" for p in row[:3]]
 
 
 def test_weights_follow_the_schedule_and_the_student():
-    generator = torch.Generator().manual_seed(1)
-    v, near, far = (3 * torch.randn(40, 10, generator=generator) for _ in range(3))
-    students, kinds = {"near": (v, v + 0.1 * near), "far": (v, far)}, {"linear(5, 1)": linear(5, 1), "exp": exponential(5, 1)}
-    figure, update = figures.weights_live(students, kinds)
-    live = LiveFigure(figure, update, progress=(0.0, 1.0), kind=list(kinds), student=list(students))
+    students, live = weights()
     live.set(progress=0.5, kind="exp", student="far")
-    assert live.text.startswith(f"exp, progress 0.50: T = {math.sqrt(5):.3f}; far:")
-    shares = figures.gradient_parts(v, far, math.sqrt(5)).tolist()
-    left = figure.axes[0]
-    marks = [line for line in left.lines if line.get_marker() != "None"]
-    assert [mark.get_ydata()[0] for mark in marks] == pytest.approx(shares)
-    curves = [line for line in left.lines if line.get_label() in figures.PARTS]
-    for curve, share in zip(curves, shares, strict=True):  # the mark lies on its curve
-        at_T = np.interp(math.sqrt(5), curve.get_xdata(), curve.get_ydata())
-        assert at_T == pytest.approx(share, abs=0.005)
+    T = math.sqrt(5)
+    assert live.text.startswith(f"exp, progress 0.50: T = {T:.3f}; far:")
+    v, far = students["far"]
+    for name, share in zip(figures.PARTS, shares_by_rank(far, v, T).tolist(), strict=True):
+        assert find(live.figure, f"{name} now").get_xydata()[0] == pytest.approx([T, share])
+        assert np.interp(T, *find(live.figure, name).get_data()) == pytest.approx(share, abs=0.005)  # it lies on its curve
+    assert list(find(live.figure, "T now").get_xdata()) == pytest.approx([T, T])
+    assert find(live.figure, "schedule now").get_xydata()[0] == pytest.approx([0.5, T])
+    assert find(live.figure, "exp").get_linewidth() > find(live.figure, "linear(5, 1)").get_linewidth()
+    assert find(live.figure, "exp").get_ydata()[50] == pytest.approx(T)
 
 
 def test_candidates_are_shown_by_their_pairs():
-    by_name = {"T = 2": [1.0, 2.0, 3.0], "falling": [2.0, 2.5, 4.5], "rising": [0.0, 1.0, 2.0]}
-    picture = figures.candidates({"points": by_name}, {"points": "T = 2"}, {"points": "KL"})
     assert (
-        picture.text
+        candidates().text
         == f"points, KL, against T = 2, mean and 95 % interval: falling {mean_interval([1, 0.5, 1.5])}, rising -1.00 ± 0.00"
     )
+
+
+def test_differences_are_those_of_each_seed():
+    assert figures.differences(BY_NAME["falling"], BY_NAME["T = 2"]) == [1, 0.5, 1.5]
+    with pytest.raises(ValueError, match="shorter"):
+        figures.differences([1.0, 2.0], [1.0])

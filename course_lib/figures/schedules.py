@@ -109,6 +109,8 @@ def live_weights(students: dict[str, tuple[Tensor, Tensor]], kinds: dict[str, Ca
         for (name, make), line in zip(kinds.items(), LINES, strict=False)
     }
     right.legend(paths.values(), paths, loc="upper right", fontsize=10)
+    for path in paths.values():
+        path.set_linewidth(0)  # else the first update would leave some as they are, and a later one draw the figure in full
     (point,) = right.plot([0], [1], gid="schedule now", **NOW)
     temperature_axis(right.yaxis, 1, 8, margin=1.1, label="T")
     right.set(xlim=(-0.03, 1.03), xlabel="progress", xticks=[0, 0.5, 1])

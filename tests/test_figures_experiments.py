@@ -1,0 +1,38 @@
+"""Runs of experiments: the words say their intervals, and lines join what is paired."""
+
+import pytest
+
+from course_lib.figures import experiments
+
+RUNS = {"labels": [84.0, 85, 86], "distilled": [87.0, 88, 89]}
+WITH, WITHOUT = {1: [0.1, 0.2, 0.3], 4: [0.1, 0.1, 0.1]}, {1: [0.1, 0.2, 0.3], 4: [0.3, 0.4, 0.5]}
+STATIC = {
+    "plot_runs": lambda: experiments.plot_runs(RUNS, "accuracy (%)", {name: name for name in RUNS}, paired=2),
+    "plot_with_and_without_t2": lambda: experiments.plot_with_and_without_t2(WITH, WITHOUT, [1.0, 2.0, 3.0]),
+}
+
+
+def test_runs_say_mean_interval_and_number():
+    text = experiments.plot_runs({"labels": [1.0, 2, 3, 4, 5]}, "accuracy", {"labels": "labels"}).text
+    assert text == "accuracy, mean and 95 % interval. labels: 3.00 ± 1.96 (n = 5)"
+
+
+def test_lines_join_the_groups_that_are_paired_and_no_others():
+    groups = {name: [1.0, 2, 4] for name in "abcd"}
+    png = {n: experiments.plot_runs(groups, "accuracy", dict.fromkeys(groups, "labels"), paired=n).png for n in (1, 2, 4)}
+    assert len(set(png.values())) == 3
+
+
+def test_groups_that_are_paired_have_as_many_runs():
+    with pytest.raises(ValueError, match="shorter"):
+        experiments.plot_runs({"a": [1.0, 2, 3], "b": [1.0, 2]}, "accuracy", {"a": "labels", "b": "labels"}, paired=2)
+
+
+def test_what_was_forgotten_is_shown_with_intervals():
+    picture = STATIC["plot_with_and_without_t2"]()
+    assert picture.width <= 900
+    assert picture.text == (
+        "KL(truth‖student) in nats, mean and 95 % interval of 3 runs. "
+        "T = 1 with T²: 0.20 ± 0.25; T = 1 without T²: 0.20 ± 0.25; "
+        "T = 4 with T²: 0.10 ± 0.00; T = 4 without T²: 0.40 ± 0.25; labels alone: 2.00 ± 2.48"
+    )
