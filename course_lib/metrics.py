@@ -1,7 +1,7 @@
-"""Measures of outputs (entropy, divergence, accuracy, calibration), of models (parameters, memory) and of experiments."""
+"""Measures of outputs (entropy, divergence, accuracy, calibration), of models (parameters) and of experiments."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -43,15 +43,6 @@ def total_variation(probabilities: Tensor, others: Tensor) -> Tensor:
     Both (..., num_classes), or shapes that broadcast to it; returns (...).
     """
     return (probabilities - others).abs().sum(-1) / 2
-
-
-def margins(scores: Tensor) -> Tensor:
-    """Return how far each class is ahead of the best of the others: (n, num_classes), two classes at least, in its shape.
-
-    Positive for the class that a row names, 0 where two share the first rank, negative for all others.
-    """
-    best = scores.topk(2).values
-    return scores - torch.where(scores == best[:, :1], best[:, 1:], best[:, :1])
 
 
 def accuracy(logits: Tensor, labels: Tensor) -> float:
@@ -115,24 +106,6 @@ def expected_calibration_error(probabilities: Tensor, labels: Tensor, bins: int 
 def count_parameters(model: nn.Module) -> int:
     """How many numbers the parameters of `model` hold, frozen ones included."""
     return sum(parameter.numel() for parameter in model.parameters())
-
-
-def bytes_for_backward(forward: Callable[[], object], *models: nn.Module) -> int:
-    """The bytes that autograd keeps for a backward pass when `forward()` runs, the parameters of `models` not counted.
-
-    What several operations keep in common counts once. A `backward` inside of forward releases nothing here.
-    """
-    given = {tensor.untyped_storage().data_ptr() for model in models for tensor in (*model.parameters(), *model.buffers())}
-    kept = {}
-
-    def pack(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        kept[storage.data_ptr()] = storage  # held, lest another tensor come to lie at the same address
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        forward()
-    return sum(storage.nbytes() for address, storage in kept.items() if address not in given)
 
 
 def _check_labelled(name: str, rows: Tensor, labels: Tensor) -> None:

@@ -56,3 +56,12 @@ def accuracies_with_bias(logits: Tensor, labels: Tensor, label: int, bias: float
     shifted, rows = logits.clone(), labels == label
     shifted[:, label] += bias
     return accuracy(shifted[rows], labels[rows]), accuracy(shifted[~rows], labels[~rows])
+
+
+def margins(scores: Tensor) -> Tensor:
+    """Return how far each class is ahead of the best of the others: (n, num_classes), two classes at least, in its shape.
+
+    Positive for the class that a row names, 0 where two share the first rank, negative for all others.
+    """
+    best = scores.topk(2).values
+    return scores - torch.where(scores == best[:, :1], best[:, 1:], best[:, :1])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from course_lib.deploy import costs
-from course_lib.deploy.costs import measure_latency, multiply_adds, peak_memory, serialised
+from course_lib.deploy.costs import bytes_for_backward, measure_latency, multiply_adds, peak_memory, serialised
 from course_lib.deploy.onnx_models import OnnxModel, to_onnx, why_unavailable
 from course_lib.models import Teacher, new_student
 
@@ -192,3 +192,20 @@ def test_an_onnx_model_is_timed_on_the_threads_it_was_made_with():
     model = OnnxModel(to_onnx(new_student(2), IMAGES), threads=1)
     with pytest.raises(ValueError, match=r"threads must be 1, with which models\['m'\] was made; got 2"):
         measure_latency({"m": model}, IMAGES, batch_sizes=(1,), threads=2)
+
+
+def test_what_a_step_keeps_for_the_backward_pass():
+    layer, rows = torch.nn.Linear(3, 4), torch.zeros(10, 3)
+    # float32: the input, for the gradient of the weight; of the sigmoid its output. The weight is the model's own.
+    assert bytes_for_backward(lambda: layer(rows), layer) == 4 * 10 * 3
+    assert bytes_for_backward(lambda: layer(rows).sigmoid(), layer) == 4 * (10 * 3 + 10 * 4)
+    assert bytes_for_backward(lambda: (layer(rows), layer(rows)), layer) == 4 * 10 * 3  # what two layers share counts once
+    assert bytes_for_backward(lambda: layer(rows).sigmoid().sum().backward(), layer) == 4 * (10 * 3 + 10 * 4)
+    with torch.no_grad():
+        assert bytes_for_backward(lambda: layer(rows).sigmoid(), layer) == 0
+
+
+def test_a_parameter_counts_where_its_model_is_not_named():
+    layer, rows = torch.nn.Linear(3, 4), torch.zeros(10, 3, requires_grad=True)
+    assert bytes_for_backward(lambda: layer(rows), layer) == 4 * 10 * 3
+    assert bytes_for_backward(lambda: layer(rows)) == 4 * (10 * 3 + 3 * 4)

@@ -12,13 +12,11 @@ from hypothesis import strategies as st
 from course_lib.metrics import (
     accuracy,
     agreement,
-    bytes_for_backward,
     count_parameters,
     entropy_bits,
     expected_calibration_error,
     js_divergence,
     kl_divergence,
-    margins,
     mean_interval,
     paired_interval,
     reliability,
@@ -80,23 +78,6 @@ def test_wrong_values():
     for values in ([1.0], [], [1.0, math.nan]):
         with pytest.raises(ValueError, match="values must be at least two finite numbers"):
             mean_interval(values)
-
-
-def test_what_a_step_keeps_for_the_backward_pass():
-    layer, rows = torch.nn.Linear(3, 4), torch.zeros(10, 3)
-    # float32: the input, for the gradient of the weight; of the sigmoid its output. The weight is the model's own.
-    assert bytes_for_backward(lambda: layer(rows), layer) == 4 * 10 * 3
-    assert bytes_for_backward(lambda: layer(rows).sigmoid(), layer) == 4 * (10 * 3 + 10 * 4)
-    assert bytes_for_backward(lambda: (layer(rows), layer(rows)), layer) == 4 * 10 * 3  # what two layers share counts once
-    assert bytes_for_backward(lambda: layer(rows).sigmoid().sum().backward(), layer) == 4 * (10 * 3 + 10 * 4)
-    with torch.no_grad():
-        assert bytes_for_backward(lambda: layer(rows).sigmoid(), layer) == 0
-
-
-def test_a_parameter_counts_where_its_model_is_not_named():
-    layer, rows = torch.nn.Linear(3, 4), torch.zeros(10, 3, requires_grad=True)
-    assert bytes_for_backward(lambda: layer(rows), layer) == 4 * 10 * 3
-    assert bytes_for_backward(lambda: layer(rows)) == 4 * (10 * 3 + 3 * 4)
 
 
 # ---- agreement and calibration ----
@@ -225,13 +206,6 @@ def test_the_total_variation_is_the_share_that_lies_elsewhere():
     q = torch.tensor([[0.3, 0.2, 0.5], [0.5, 0.5, 0.0], [0.0, 0.0, 1.0]])
     assert total_variation(p, q).tolist() == pytest.approx([0.5, 0, 1])
     assert total_variation(p, q[0]).tolist() == pytest.approx([0.5, 0.5, 0.7])
-
-
-def test_margins_are_positive_for_the_class_that_a_row_names_alone():
-    scores = torch.tensor([[0.5, 0.3, 0.2], [0.4, 0.2, 0.4]])
-    found = margins(scores)
-    assert found[0].tolist() == pytest.approx([0.2, -0.2, -0.3])
-    assert found[1].tolist() == pytest.approx([0, -0.2, 0])
 
 
 @pytest.mark.parametrize(("width", "means"), [(1, [1, 2, 6]), (2, [1, 1.5, 4]), (3, [1, 1.5, 3]), (9, [1, 1.5, 3])])

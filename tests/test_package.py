@@ -20,7 +20,7 @@ MODULES = sorted(module.relative_to(ROOT).as_posix() for module in (ROOT / "cour
 LAYERS = (
     ("losses", "schedules", "basics"),
     ("metrics", "history", "batches", "fashion_files"),
-    ("soft_gradients", "humps", "checkpoints"),
+    ("soft_gradients", "humps", "sweeps", "checkpoints"),
     ("data", "models", "objectives"),
     ("loops",),
     ("language", "deploy"),
@@ -30,7 +30,7 @@ BESIDE = {  # what is in no layer, so that no layer imports it, and what of cour
     "__init__": (),
     "assets": (),
     "live": (),
-    "figures": ("losses", "schedules", "metrics", "soft_gradients", "humps", "data", "live"),
+    "figures": ("losses", "schedules", "metrics", "soft_gradients", "humps", "sweeps", "data", "live"),
     "doctor": ("fashion_files", "models"),
 }
 FORBIDDEN = {  # of a module, or of all those in a folder: what else it must not import

@@ -65,3 +65,10 @@ def test_a_bias_on_one_class_wins_its_rows_and_loses_others(bias, unseen, others
     before = logits.clone()
     assert sweeps.accuracies_with_bias(logits, labels, 9, bias) == (unseen, others)
     assert torch.equal(logits, before)
+
+
+def test_margins_are_positive_for_the_class_that_a_row_names_alone():
+    scores = torch.tensor([[0.5, 0.3, 0.2], [0.4, 0.2, 0.4]])
+    found = sweeps.margins(scores)
+    assert found[0].tolist() == pytest.approx([0.2, -0.2, -0.3])
+    assert found[1].tolist() == pytest.approx([0, -0.2, 0])

@@ -1,11 +1,11 @@
-"""What a model costs: the time of a call, multiply-adds, memory, bytes on disk.
+"""What a model costs: the time of a call, multiply-adds, memory for a forward and a backward pass, bytes on disk.
 
 Everything but time is counted, not timed, and is the same on every machine. Time is measured where it is called.
 """
 
 import io
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 from weakref import finalize
@@ -117,6 +117,24 @@ def multiply_adds(model: nn.Module, example: Tensor) -> int:
     with eval_mode(model) as ready, FlopCounterMode(display=False) as counter:
         ready(example.to(device_of(model)))
     return counter.get_total_flops() // 2
+
+
+def bytes_for_backward(forward: Callable[[], object], *models: nn.Module) -> int:
+    """The bytes that autograd keeps for a backward pass when `forward()` runs, the parameters of `models` not counted.
+
+    What several operations keep in common counts once. A `backward` inside of forward releases nothing here.
+    """
+    given = {tensor.untyped_storage().data_ptr() for model in models for tensor in (*model.parameters(), *model.buffers())}
+    kept = {}
+
+    def pack(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage  # held, lest another tensor come to lie at the same address
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        forward()
+    return sum(storage.nbytes() for address, storage in kept.items() if address not in given)
 
 
 def peak_memory(model: nn.Module, example: Tensor) -> int:

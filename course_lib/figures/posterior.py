@@ -15,7 +15,8 @@ from torch import Tensor
 
 from course_lib.figures.parts import temperature_axis
 from course_lib.figures.style import COLOURS, MARKERS, clip_to, styled
-from course_lib.metrics import kl_divergence, margins
+from course_lib.metrics import kl_divergence
+from course_lib.sweeps import margins
 
 # The classes of the mixture: of the palette, what stands for no model. Green and purple, which some readers can hardly
 # tell apart, go to the two classes that do not touch.
