@@ -59,7 +59,7 @@ def python_too_old(version: tuple = sys.version_info[:2]) -> list[Fault]:
 
 
 def packages_missing_or_old() -> list[Fault]:
-    """Those that the course itself asks for, by the floors of its own metadata."""
+    """Look for those that the course itself asks for, by the floors of its own metadata."""
     if not version_of("packaging"):
         return [Fault("packaging is missing, so versions can't be compared.", pip("packaging"))]
     from packaging.requirements import Requirement
@@ -71,7 +71,7 @@ def packages_missing_or_old() -> list[Fault]:
 
 
 def torchvision_unfit() -> list[Fault]:
-    """A release of torchvision is built for one release of torch: 0.19 for 2.4, 0.20 for 2.5, and so on."""
+    """Compare the two: a release of torchvision is built for one of torch, 0.19 for 2.4, 0.20 for 2.5, and so on."""
     torch, torchvision = (_numbers(version_of(name)) for name in ("torch", "torchvision"))
     if not (torch and torchvision) or torch[0] != 2 or torchvision[1] == torch[1] + 15:
         return []
@@ -125,7 +125,7 @@ def folder_read_only(folder: Path | None = None) -> list[Fault]:
 
 
 def files_damaged() -> list[Fault]:
-    """The sample of the data and the teacher's weights, read as the notebooks read them."""
+    """Read the sample of the data and the teacher's weights as the notebooks do."""
     import numpy as np
 
     from course_lib.fashion_files import SAMPLE_FOLDER, SAMPLE_SHA256, DataError, read_idx_file
@@ -167,7 +167,7 @@ def import_fails() -> list[Fault]:
 
 
 def version_of(package: str) -> str | None:
-    """The installed version, None where there is none."""
+    """Return the installed version, None where there is none."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
@@ -207,7 +207,7 @@ def install_course() -> str:
 
 
 def pip(*arguments: str) -> str:
-    """The command that installs something into the environment that runs this."""
+    """Return the command that installs something into the environment that runs this."""
     quoted = [f'"{each}"' if re.search(r"[^\w./+:@-]", each) else each for each in arguments]
     return " ".join(["%pip" if on_colab() else f'"{sys.executable}" -m pip', "install", *quoted])
 

@@ -30,7 +30,7 @@ class DataError(Exception):
 
 
 def full_folder(folder: str | Path | None) -> Path:
-    """Where the official files are: in `folder` if one is named, else installed, else downloaded now. DataError if nowhere."""
+    """Find the official files: in `folder` if one is named, else installed, else downloaded now. DataError if nowhere."""
     if folder is not None:
         for place in (Path(folder), Path(folder) / "FashionMNIST" / "raw"):
             if any(_find(place, name) for name in FULL_SHA256):
@@ -58,7 +58,7 @@ _THREE_WAYS = f"""Three ways to get the full Fashion-MNIST:
 
 
 def read_idx_file(folder: Path, name: str, sha256: str) -> bytes:
-    """The uncompressed content of a data file, once its checksum has been found right; otherwise DataError."""
+    """Return the uncompressed content of a data file, once its checksum has been found right; otherwise DataError."""
     path = _find(folder, name)
     if path is None:
         raise DataError(f"{folder} lacks the file {name} (plain, .gz or .bz2).\n{_THREE_WAYS}")

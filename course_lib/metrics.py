@@ -46,13 +46,13 @@ def total_variation(probabilities: Tensor, others: Tensor) -> Tensor:
 
 
 def accuracy(logits: Tensor, labels: Tensor) -> float:
-    """The share of rows (n, num_classes) whose largest logit is that of their label (n,), in [0, 1]."""
+    """Return the share of rows (n, num_classes) whose largest logit is that of their label (n,), in [0, 1]."""
     _check_labelled("logits", logits, labels)
     return (logits.argmax(-1) == labels).float().mean().item()
 
 
 def agreement(logits: Tensor, other_logits: Tensor) -> float:
-    """The share of rows, both (n, num_classes), in which two models name the same class, in [0, 1] (Stanton et al. 2021)."""
+    """Return the share of rows, both (n, num_classes), in which two models name the same class (Stanton et al. 2021)."""
     if logits.shape != other_logits.shape or not len(logits):
         raise ValueError(
             "logits and other_logits must have the same shape and at least one row; "
@@ -99,12 +99,12 @@ def reliability(probabilities: Tensor, labels: Tensor, bins: int = 15) -> Reliab
 
 
 def expected_calibration_error(probabilities: Tensor, labels: Tensor, bins: int = 15) -> float:
-    """How far a model's confidence is from its accuracy, on average: see `reliability`. 0 is perfect."""
+    """Return the distance of a model's confidence from its accuracy, on average: see `reliability`. 0 is perfect."""
     return reliability(probabilities, labels, bins).expected_calibration_error
 
 
 def count_parameters(model: nn.Module) -> int:
-    """How many numbers the parameters of `model` hold, frozen ones included."""
+    """Count the numbers that the parameters of `model` hold, frozen ones included."""
     return sum(parameter.numel() for parameter in model.parameters())
 
 

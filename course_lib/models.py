@@ -59,7 +59,7 @@ class Student(nn.Module):
 
 
 def pretrained_teacher(device: torch.device | str = "cpu") -> Teacher:
-    """The teacher of the course, in eval mode. `course_lib/assets/README.md` says how it was trained and what it scores."""
+    """Return the course's teacher, in eval mode. `course_lib/assets/README.md` says how it was trained and what it scores."""
     teacher = Teacher()
     with np.load(TEACHER_WEIGHTS, allow_pickle=False) as weights:
         teacher.load_state_dict({name: torch.from_numpy(weights[name]) for name in weights.files})
@@ -67,7 +67,7 @@ def pretrained_teacher(device: torch.device | str = "cpu") -> Teacher:
 
 
 def new_student(width: int = 8, seed: int = 0, device: torch.device | str = "cpu") -> Student:
-    """An untrained student for Fashion-MNIST; the same weights for the same seed, whatever ran before."""
+    """Return an untrained student for Fashion-MNIST; the same weights for the same seed, whatever ran before."""
     with seeded(seed):
         return Student(width).to(device, memory_format=torch.channels_last)
 
@@ -75,7 +75,7 @@ def new_student(width: int = 8, seed: int = 0, device: torch.device | str = "cpu
 def new_point_student(
     hidden: int = 32, num_classes: int = 4, seed: int = 0, device: torch.device | str = "cpu"
 ) -> nn.Sequential:
-    """An untrained network for the points of `course_lib.data.Mixture`: two hidden layers of `hidden` units."""
+    """Return an untrained network for the points of `course_lib.data.Mixture`: two hidden layers of `hidden` units."""
     check_positive_int("hidden", hidden)
     with seeded(seed):
         return nn.Sequential(

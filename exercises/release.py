@@ -33,7 +33,7 @@ GOES_ON = "raises-exception"
 
 
 def starter_of(solution: NotebookNode) -> NotebookNode:
-    """The starter of a solution: answers are stubs, outputs are gone, and what an unanswered stub stops is marked so."""
+    """Return the starter of a solution: answers are stubs, outputs are gone, and what an unanswered stub stops is marked so."""
     answers = {name for cell in _code(solution) for name in ANSWER.findall(cell.source)}
     cells = []
     for number, cell in enumerate(solution.cells):
@@ -56,7 +56,7 @@ def starter_of(solution: NotebookNode) -> NotebookNode:
 
 
 def stubbed(source: str) -> str:
-    """The text of a cell with every answer between the marks replaced by signature, docstring and a stub."""
+    """Return the text of a cell with every answer between the marks replaced by signature, docstring and a stub."""
     pieces, position = [], 0
     for mark in ANSWER.finditer(source):
         end = END.search(source, mark.end())
@@ -101,7 +101,7 @@ def _code(notebook: NotebookNode) -> list[NotebookNode]:
 
 
 def text_of(notebook: NotebookNode) -> str:
-    """A notebook as the text of its file."""
+    """Return a notebook as the text of its file."""
     return nbformat.writes(notebook) + "\n"
 
 

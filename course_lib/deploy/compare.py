@@ -59,7 +59,7 @@ class Comparison(dict):
     note: str = ""
 
     def rows(self) -> list[list[str]]:
-        """The table as text, the names of the models first; without rows of which nothing is known."""
+        """Return the table as text, the names of the models first; without rows of which nothing is known."""
         costs = list(self.values())
         batches = list(costs[0].latency)
         lines: list[tuple[str, Callable[[Cost], str]]] = [
@@ -102,7 +102,7 @@ def compare(
     seconds: float = 0.5,
     threads: int = 1,
 ) -> Comparison:
-    """What each model is worth and what it costs, side by side: a `Comparison`, which prints as a table.
+    """Return what each model is worth and what it costs, side by side, as a `Comparison`, which prints as a table.
 
     models: name -> a classifier, a torch module or an `OnnxModel`, from a batch of inputs to logits (n, num_classes).
     data: inputs with integer labels (n,): a tuple of the two, a TensorDataset or a DataLoader; further columns are left

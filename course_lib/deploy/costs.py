@@ -46,7 +46,7 @@ def measure_latency(
     seconds: float = 0.5,
     threads: int = 1,
 ) -> dict[str, dict[int, Latency]]:
-    """How long a call of each model takes at each batch size: name -> batch size -> `Latency`. Arguments as in `compare`.
+    """Measure a call of each model at each batch size: name -> batch size -> `Latency`. Arguments as in `compare`.
 
     The models take turns, five times, and warm up in each turn before their calls count.
     """
@@ -109,7 +109,7 @@ def _threads(threads: int) -> Iterator[None]:
 
 
 def multiply_adds(model: nn.Module, example: Tensor) -> int:
-    """The multiplications, each with its addition, of one forward pass for the batch `example`.
+    """Return the multiplications, each with its addition, of one forward pass for the batch `example`.
 
     Those of matrix products, convolutions and attention, as torch's FlopCounterMode counts them (two operations for
     each); what is done number by number, activations and BatchNorm, is left out, as is the custom.
@@ -120,7 +120,7 @@ def multiply_adds(model: nn.Module, example: Tensor) -> int:
 
 
 def bytes_for_backward(forward: Callable[[], object], *models: nn.Module) -> int:
-    """The bytes that autograd keeps for a backward pass when `forward()` runs, the parameters of `models` not counted.
+    """Return the bytes that autograd keeps for a backward pass when `forward()` runs, the parameters of `models` not counted.
 
     What several operations keep in common counts once. A `backward` inside of forward releases nothing here.
     """
@@ -138,7 +138,7 @@ def bytes_for_backward(forward: Callable[[], object], *models: nn.Module) -> int
 
 
 def peak_memory(model: nn.Module, example: Tensor) -> int:
-    """The most bytes of intermediate results that a forward pass for the batch `example` holds at a time, output included.
+    """Return the most bytes of results that a forward pass for the batch `example` holds at a time, output included.
 
     Inputs and weights, which are there before, are left out, and so is what an operation uses within itself.
     """
@@ -177,7 +177,7 @@ def _key(tensor: Tensor) -> int:
 
 
 def serialised(model: nn.Module) -> bytes:
-    """The model as a file: an ONNX file as it is, of a torch module what `torch.save` makes of its state dict."""
+    """Return the model as a file: an ONNX file as it is, of a torch module what `torch.save` makes of its state dict."""
     if isinstance(model, OnnxModel):
         return model.content
     buffer = io.BytesIO()

@@ -57,7 +57,7 @@ class OnnxModel(nn.Module):
 
 
 def to_onnx(model: nn.Module, example: Tensor) -> bytes:
-    """The content of an ONNX file that computes what `model` does in eval mode, for batches of any size.
+    """Return the content of an ONNX file that computes what `model` does in eval mode, for batches of any size.
 
     example: a batch of at least two inputs: torch.export takes a size of 1 for a constant. The model is left as it was.
     """
@@ -75,7 +75,7 @@ def to_onnx(model: nn.Module, example: Tensor) -> bytes:
 
 
 def quantize(content: bytes, examples: Sequence[Tensor]) -> bytes:
-    """The ONNX model `content` with weights and activations of 8 bits: another content (static quantization, QDQ format).
+    """Return the ONNX model `content` with weights and activations of 8 bits (static quantization, QDQ format).
 
     examples: batches of inputs; the range of every activation is taken from them (Jacob et al. 2018, arXiv:1712.05877).
     Each output channel has a scale of its own.

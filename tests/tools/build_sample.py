@@ -20,7 +20,7 @@ PER_CLASS = {"train": 600, "t10k": 200}
 
 
 def sample_rows(labels: np.ndarray, per_class: int, random: np.random.RandomState) -> np.ndarray:
-    """The rows of `per_class` examples of every class, in increasing order."""
+    """Return the rows of `per_class` examples of every class, in increasing order."""
     rows = [random.permutation(np.flatnonzero(labels == label))[:per_class] for label in np.unique(labels)]
     return np.sort(np.concatenate(rows))
 

@@ -46,7 +46,7 @@ class Edited:
 
     @cached_property
     def source(self) -> str:
-        """The text after the edits. ValueError if an old text is not there, or is there more than once."""
+        """Return the text after the edits. ValueError if an old text is not there, or is there more than once."""
         text = read_source(self.right, self.__name__)
         for old, new in self.edits.items():
             if text.count(old) != 1:
@@ -58,7 +58,7 @@ class Edited:
 
     @cached_property
     def function(self) -> Callable:
-        """The function that the text defines, beside the right one."""
+        """Return the function that the text defines, beside the right one."""
         defined = {}
         # Under the file of the right one: what an error says of its line must not depend on who wrote the answer.
         exec(compile(self.source, self.right.__code__.co_filename, "exec"), self.right.__globals__, defined)

@@ -59,7 +59,7 @@ def _plain(value: float) -> float | str:
 
 
 def digest(*tensors: Tensor) -> str:
-    """A fingerprint of dtypes, shapes and every bit of the values."""
+    """Return a fingerprint of dtypes, shapes and every bit of the values."""
     total = hashlib.sha256()
     for tensor in tensors:
         tensor = tensor.detach().cpu().contiguous()
@@ -80,12 +80,12 @@ class Record:
     items: tuple["Record", ...] = ()
 
     def tensor(self) -> Tensor | None:
-        """The values in their shape, float64; None if they are not there."""
+        """Return the values in their shape, float64; None if they are not there."""
         return None if self.values is None else torch.tensor(self.values, dtype=torch.float64).reshape(self.shape)
 
 
 def read(raw, *, depth: int = _DEPTH) -> Record | None:
-    """The record that `raw` holds, or None if it is not one: raw may come from anywhere and be anything."""
+    """Return the record that `raw` holds, or None if it is not one: raw may come from anywhere and be anything."""
     if not isinstance(raw, dict) or not isinstance(raw.get("kind"), str):
         return None
     kind, dtype, text = raw["kind"], raw.get("dtype", ""), raw.get("text", "")

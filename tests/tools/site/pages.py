@@ -49,7 +49,7 @@ def write(folder: Path) -> None:
 
 
 def home() -> str:
-    """The README, with the map of the site that goes into the sidebar."""
+    """Return the README, with the map of the site that goes into the sidebar."""
     text = README.read_text(encoding="utf8")
     text = text.replace(address.badge(notebooks()[0]), _launch("Open the first notebook in Colab", notebooks()[0]))
     for caption, paths in (("Notebooks", notebooks()), ("Exercises", starters())):
@@ -59,7 +59,7 @@ def home() -> str:
 
 
 def page(path: Path) -> nbformat.NotebookNode:
-    """A notebook as it is saved, without what only a live one needs."""
+    """Return a notebook as it is saved, without what only a live one needs."""
     notebook = nbformat.read(path, as_version=4)
     notebook.metadata.language_info.pygments_lexer = "ipython3"  # a cell may hold a magic
     for cell in notebook.cells:
