@@ -13,7 +13,7 @@ GOOD = hostile.SIGNATURE + hostile.RIGHT
 
 
 def chosen(*cells: str) -> str:
-    """What counts as the soft term of a notebook with these cells."""
+    """Return what counts as the soft term of a notebook with these cells."""
     return answers.find(cells, EX4).texts["soft_term"]
 
 

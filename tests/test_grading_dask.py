@@ -6,7 +6,7 @@ import signal
 import pytest
 from grading_runs import ROOT, grade, only_linux, pages_of, small_class
 
-from exercises.grading import kept
+from exercises.grading import cache
 
 distributed = pytest.importorskip("distributed", reason="dask.distributed is not installed; pip install -e '.[dask]' brings it")
 
@@ -21,7 +21,7 @@ def cluster(monkeypatch):
 
 @only_linux
 def test_the_same_bytes_though_a_worker_is_killed(tmp_path, cluster, monkeypatch):
-    place, killed, put = tmp_path / "class", [], kept.Observations.put
+    place, killed, put = tmp_path / "class", [], cache.Observations.put
     small_class(place, 8)
     assert grade(place, tmp_path / "here") == 0
 
@@ -32,7 +32,7 @@ def test_the_same_bytes_though_a_worker_is_killed(tmp_path, cluster, monkeypatch
                 killed.append(next(iter(client.run(os.getpid).values())))
             os.kill(killed[0], signal.SIGKILL)
 
-    monkeypatch.setattr(kept.Observations, "put", put_and_kill)
+    monkeypatch.setattr(cache.Observations, "put", put_and_kill)
     assert grade(place, tmp_path / "there", "--dask", cluster.scheduler_address) == 0
     assert killed
     assert pages_of(tmp_path / "there") == pages_of(tmp_path / "here")

@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 
 import hostile
+import intruders
 import pytest
 from grading_runs import (
     EX4,
@@ -95,10 +96,10 @@ def test_hostile_answers_in_the_sandbox(tmp_path, monkeypatch, listener, walls):
     monkeypatch.setenv("INSTRUCTORS_TOKEN", "canary")
     cases = hostile.CASES if walls == "both" else {name: hostile.CASES[name] for name in ("opens a socket", "os._exit")}
     write_class(place, cases, port)
-    write_prober(place, outside, out, processes=0 if walls == "both" else 4)  # bwrap and our own, four in all
+    write_prober(place, outside, out, processes=0 if walls == "both" else 5)  # bwrap and our own, five in all
     before = snapshot(place, outside, ROOT / "course_lib", ROOT / "exercises")
     avoided = [] if walls == "both" else ["--avoid", "namespaces"]
-    assert grade(place, out, "--require-sandbox", *avoided, *LIMITS) == 0
+    assert grade(place, out, *avoided, *LIMITS, sandbox_required=True) == 0
     assert spy.isolations == ["bubblewrap"]
     check_class(spy, cases)
     probed = spy.parts("prober", EX4)["soft term"]
@@ -163,7 +164,7 @@ def grade_avoiding(place: Path, out: Path, walls: str, *more: str) -> int:
 @pytest.mark.parametrize("walls", AVOIDED)
 def test_an_answer_gets_hold_of_no_process_above_it(tmp_path, monkeypatch, walls):
     place, spy = tmp_path / "class", Spy(monkeypatch)
-    write_class(place, {"tracer": hostile.Case(hostile.tracer(), "raised")}, 0)
+    write_class(place, {"tracer": hostile.Case(intruders.tracer(), "raised")}, 0)
     (place / "z honest").mkdir()
     (place / "z honest" / "06_schedule.ipynb").write_text(RIGHT6.replace("T_start", "T_first"))
     assert grade_avoiding(place, tmp_path / "out", walls, "--jobs", "1") == 0
@@ -181,7 +182,7 @@ def test_the_memory_of_an_answer_holds_no_secret_and_nothing_of_another_student(
     monkeypatch.setattr(running.secrets, "token_hex", lambda size: "".join(secret))
     own = ("a text that ", "is its own")
     answers = {"ana": hostile.body(f"text = {''.join(canary)!r}\n{hostile.FINISH}")}
-    answers["ben"] = hostile.memory_reader([secret, canary, own], "".join(own))
+    answers["ben"] = intruders.memory_reader([secret, canary, own], "".join(own))
     for name, text in answers.items():
         (place / name).mkdir(parents=True)
         (place / name / EX4_FILE).write_text(hostile.exercise4(text))
@@ -190,111 +191,18 @@ def test_the_memory_of_an_answer_holds_no_secret_and_nothing_of_another_student(
     assert f"FOUND ['{own[0]}'] in" in spy.parts("ben", EX4)["soft term"].message
 
 
-# A child that answers each job with what a compromised one might. SECRET stands for the right one.
-IMPOSTOR = """
-import json, sys
-print(json.dumps({"ready": True, "walls": True}), flush=True)
-for line in sys.stdin:
-    secret, _, job = line.partition(" ")
-    parts = [(e["name"], part) for e in json.loads(job)["exercises"] for part in e["parts"]]
-    messages = [json.dumps({"exercise": e, "part": p, "status": "observed", "text": "{}"}) for e, p in parts]
-    lines = [f"{secret}:{message}" for message in messages] + [f"{secret}."]
-    if json.loads(job)["seed"]:
-        CHANGE
-    print("\\n".join(lines), flush=True)
-"""
-FITS = {part.name: {} for part in EX4.parts}
-
-
-@pytest.fixture
-def impostor(monkeypatch):
-    """A Child whose process changes its lines in this way if the seed of the job is not 0, and the processes it has had."""
-
-    def start(change: str):
-        text = IMPOSTOR.replace("CHANGE", change)
-        monkeypatch.setattr(sandbox, "command", lambda *a, **k: ([sys.executable, "-c", text], dict(os.environ)))
-        return running.Child(sandbox.Limits(timeout=5), None)
-
-    return start
-
-
-JOB = {"exercises": [{"name": EX4.name, "parts": [part.name for part in EX4.parts]}]}
-
-
-@only_linux
-@pytest.mark.parametrize(
-    "change",
-    [
-        "lines[0] = lines[0].replace(secret, '0' * 32)",
-        "lines[0] = messages[0]",
-        "lines = ['{\"end\": true}']",
-        "lines.insert(1, lines[0])",
-        "lines[1] = lines[1].replace(parts[1][0], 'schedule')",
-        "lines[1] = lines[1].replace(parts[1][1], 'linear')",
-        "lines[1] = secret + ':[1]'",
-        "lines[1] = secret + ':{'",
-        'lines[1] = secret + \':{"exercise": [], "part": {}}\'',
-        "lines[1] = ''",
-        "lines[1] = '0' * 32 + '.'",
-        "lines[1] = secret + ':' + 'x' * 20_000_000",
-        "print('x' * 20_000_000, end='')",
-    ],
-)
-def test_a_message_that_does_not_fit_ends_the_child_and_is_told(impostor, change):
-    child = impostor(change)
-    try:
-        assert child.observe({**JOB, "seed": 0}) == {EX4.name: FITS}
-        first = child._process.pid
-        assert child.observe({**JOB, "seed": 1}) == {EX4.name: {part: {"status": "forged"} for part in FITS}}
-        assert child.observe({**JOB, "seed": 0}) == {EX4.name: FITS}
-        assert child._process.pid != first
-    finally:
-        child.stop()
-
-
-@only_linux
-def test_what_comes_after_the_end_is_nobodys(impostor):
-    child = impostor("lines += lines")
-    try:
-        assert child.observe({**JOB, "seed": 1}) == {EX4.name: FITS}
-        first = child._process.pid
-        assert child.observe({**JOB, "seed": 0}) == {EX4.name: FITS}
-        assert child._process.pid != first
-    finally:
-        child.stop()
-
-
-@only_linux
-def test_each_job_has_a_secret_of_its_own(impostor):
-    child = impostor(
-        "told = json.dumps({'secret': secret})\n"
-        "        lines = [secret + ':' + json.dumps({**json.loads(m), 'text': told}) for m in messages] + [secret + '.']"
-    )
-    try:
-        found = [child.observe({**JOB, "seed": 1})[EX4.name]["soft term"]["secret"] for _ in range(3)]
-    finally:
-        child.stop()
-    assert len(set(found)) == 3
-    assert min(map(len, found)) >= 32
-
-
-def test_the_report_says_that_something_was_forged(tmp_path, monkeypatch):
-    (tmp_path / "class").mkdir()
-    (tmp_path / "class" / EX4_FILE).write_text(RIGHT4)
-    forged = {EX4.name: {part.name: {"status": "forged"} for part in EX4.parts}}
-    monkeypatch.setattr(running, "observe", lambda *job: (forged, "bubblewrap"))
-    spy = Spy(monkeypatch)
-    assert grade(tmp_path / "class", tmp_path / "out") == 0
-    (row,) = spy.rows.values()
-    assert row.points == 0
-    assert [kind for kind, _ in row.graded[EX4.number - 1].notes] == ["forged"] * len(EX4.parts)
-    look = (tmp_path / "out" / "report.html").read_text().partition('id="look"')[2].partition('id="missing"')[0]
-    assert look.count(">forged<") == len(EX4.parts)
-
-
-def test_the_sandbox_can_be_demanded(tmp_path, capsys):
+def test_nothing_runs_without_the_sandbox_unless_told(tmp_path, capsys, monkeypatch):
     (tmp_path / "class").mkdir()
     (tmp_path / "class" / "04_distillation_loss.ipynb").write_text(RIGHT4)
-    assert grade(tmp_path / "class", tmp_path / "out", "--require-sandbox", "--avoid", "bubblewrap") == 1
-    assert "--require-sandbox" in capsys.readouterr().err
+    monkeypatch.setattr(running, "observe", lambda *job: pytest.fail("it ran"))
+    assert grade(tmp_path / "class", tmp_path / "out", "--avoid", "bubblewrap", sandbox_required=True) == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert "no sandbox" in said
+    assert "read and change your files" in said
+    assert "--without-sandbox" in said
     assert not (tmp_path / "out").exists()
+
+
+def test_no_worker_runs_a_job_without_the_sandbox_unless_told():
+    with pytest.raises(running.NoChildError, match="--without-sandbox"):
+        running.observe({"seed": 1, "exercises": []}, sandbox.Limits(), avoid=("bubblewrap",), require=True)

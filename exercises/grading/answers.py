@@ -59,8 +59,8 @@ class Cell:
 
 
 @dataclass
-class Found:
-    """What was found of one exercise in one notebook, ready to be sent to a child."""
+class ExtractedAnswers:
+    """The answers to one exercise in one notebook, ready to be sent to a child."""
 
     pieces: list[dict] = field(default_factory=list)
     broken: dict[str, str] = field(default_factory=dict)  # answer -> why it can't be read as Python
@@ -69,22 +69,22 @@ class Found:
     library: list[str] = field(default_factory=list)  # parts of course_lib that it uses and should not
 
 
-def find(code: Sequence[str], exercise) -> Found:
+def find(code: Sequence[str], exercise) -> ExtractedAnswers:
     """The answers to `exercise` in the code cells of a notebook."""
     given = [piece for text in _given(exercise.stem) for piece in split(text)]
     cells = [*given, *(piece for text in code for piece in split(text))]
-    number_given, found, chosen = len(given), Found(), {}
+    number_given, found, chosen = len(given), ExtractedAnswers(), {}
     for number, cell in enumerate(cells):
         cell.statements = [replace(statement, cell=number) for statement in cell.statements]
     for name in exercise.answers:
-        places = _places(cells[number_given:], name)
-        if places:
-            chosen[name] = number_given + places[-1]
+        indices = _indices(cells[number_given:], name)
+        if indices:
+            chosen[name] = number_given + indices[-1]
             cell = cells[chosen[name]]
             found.texts[name] = cell.text.strip("\n")
             if cell.error:
                 found.broken[name] = cell.error
-            if len(places) > 1 and len({cells[number_given + place].text.strip() for place in places}) > 1:
+            if len(indices) > 1 and len({cells[number_given + index].text.strip() for index in indices}) > 1:
                 found.repeated.append(name)
     needed = _needed(cells, chosen)
     found.pieces = [{"line": s.line, "text": s.text, "binds": sorted(s.binds)} for s in needed]
@@ -183,7 +183,7 @@ def _statement(node: ast.stmt, lines: list[bytes], lines_before: int) -> Stateme
 
 
 def _is_stub(node: ast.stmt) -> bool:
-    """Whether a function still comes to the `raise` of its stub. One in a comment or after a return was only left behind."""
+    """Tell whether a function still comes to its stub's `raise`. One in a comment or after a return was only left behind."""
     reached = takewhile(lambda statement: not isinstance(statement, ast.Return), getattr(node, "body", ()))
     for inner in chain.from_iterable(map(ast.walk, reached)):
         match inner:
@@ -201,12 +201,12 @@ def _globals(table: symtable.SymbolTable) -> set[str]:
 
 @lru_cache
 def _given(stem: str) -> tuple[str, ...]:
-    """What a starter gives: its imports stay known, even if a learner has deleted the cell."""
+    """The code that a starter gives: its imports stay known, even if a learner has deleted the cell."""
     return tuple(text for text in notebooks.read((STARTERS / f"{stem}.ipynb").read_bytes()) if not ANSWER.search(text))
 
 
-def _places(cells: list[Cell], name: str) -> list[int]:
-    """Where `name` is answered: between its marks, else anywhere, else the stub."""
+def _indices(cells: list[Cell], name: str) -> list[int]:
+    """The indices of the cells that answer `name`: between its marks, else anywhere, else the stub."""
     marked = [number for number, cell in enumerate(cells) if cell.answer == name]
     written = [number for number in marked if not cells[number].stub and (cells[number].defines(name) or cells[number].error)]
     elsewhere = [number for number, cell in enumerate(cells) if cell.answer != name and cell.defines(name)]
@@ -216,28 +216,28 @@ def _places(cells: list[Cell], name: str) -> list[int]:
 def _needed(cells: list[Cell], chosen: dict[str, int]) -> list[Statement]:
     """The statements that define the answers, and those that these need, in the order of the notebook."""
     order = [statement for cell in cells for statement in cell.statements]
-    places: dict[str, dict[int, list[int]]] = {}  # name -> cell -> numbers of the statements that give it a value
+    bindings: dict[str, dict[int, list[int]]] = {}  # name -> cell -> numbers of the statements that give it a value
     for number, statement in enumerate(order):
         for name in statement.binds:
-            places.setdefault(name, {}).setdefault(statement.cell, []).append(number)
+            bindings.setdefault(name, {}).setdefault(statement.cell, []).append(number)
     needed, waiting = set(), list(chosen.items())
     seen = set(waiting)
     while waiting:
         name, cell = waiting.pop()
-        for number in _binding(places.get(name), chosen.get(name, cell)):
+        for number in _binding(bindings.get(name), chosen.get(name, cell)):
             needed.add(number)
-            steps = {(use, order[number].cell) for use in order[number].uses if use in places} - seen
+            steps = {(use, order[number].cell) for use in order[number].uses if use in bindings} - seen
             seen |= steps
             waiting += steps
     uses = set().union(*(order[number].uses for number in needed))
-    if uses - set(places) - set(dir(builtins)):  # then it may come with a star
+    if uses - set(bindings) - set(dir(builtins)):  # then it may come with a star
         needed.update(number for number, statement in enumerate(order) if statement.star)
     return [order[number] for number in sorted(needed)]
 
 
-def _binding(places: dict[int, list[int]] | None, cell: int) -> list[int]:
+def _binding(bindings: dict[int, list[int]] | None, cell: int) -> list[int]:
     """The statements that give a name its value: all in the same cell, else those in the last cell that has any."""
-    return places.get(cell) or places[max(places)] if places else []
+    return bindings.get(cell) or bindings[max(bindings)] if bindings else []
 
 
 def _mentions(text: str, dotted: str) -> bool:

@@ -5,10 +5,15 @@ import sys
 import time
 from pathlib import Path
 
-from exercises.grading import gradebook, grading, kept, pages, running, sandbox, spread, submissions
+from exercises.grading import cache, dispatch, gradebook, grading, output, pages, running, sandbox, submissions
 
 _SEED = 20_260
 _HIGHEST_SEED = 2**32 - 2  # exercise 7 hands answers this one and the next, and NumPy takes none from 2**32 on
+
+_AT_STAKE = """
+What students wrote would run as a program of yours: it could read and change your files, other students' submissions and
+their marks, and on some machines use the network. Install bubblewrap (README.md, "For instructors"); or, if you trust all who
+handed in or this machine holds nothing of worth, add --without-sandbox."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -30,33 +35,44 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _grade(options, say: "_Progress") -> int:
-    program = None if "bubblewrap" in options.avoid else sandbox.bubblewrap()
-    if program is None and not options.dask:
-        why = "bubblewrap is to be avoided" if "bubblewrap" in options.avoid else sandbox.why_not()
-        if options.require_sandbox:
-            raise running.NoChildError(f"--require-sandbox: {why}.")
-        print(f"grading: WARNING: {why}. Submissions run without a sandbox; see the report.", file=sys.stderr)
+    sandboxed = "bubblewrap" not in options.avoid and sandbox.bubblewrap() is not None
+    if not sandboxed and not options.dask:
+        _accept_no_sandbox(options)
     limits = sandbox.Limits(timeout=options.timeout, memory=options.memory * 2**20)
     students = submissions.collect(options.submissions)
-    how = grading.How(
-        options.seed, limits, options.jobs, options.dask, tuple(options.avoid), options.require_sandbox, program is not None
+    settings = grading.GradingOptions(
+        options.seed,
+        limits,
+        options.jobs,
+        options.dask,
+        tuple(options.avoid),
+        require=not options.without_sandbox,
+        sandboxed=sandboxed or not options.without_sandbox,
     )
     hidden = options.out / ".grading"
-    output = kept.Output(options.out)
-    rows, isolations = grading.grade(students, how, kept.Observations(hidden / "observations"), say)
+    files = output.Output(options.out)
+    rows, isolations = grading.grade(students, settings, cache.Observations(hidden / "observations"), say)
     names = pages.file_names(rows)
-    output.write("grades.csv", gradebook.canvas(rows))
+    files.write("grades.csv", gradebook.canvas(rows))
     if options.nbgrader:
-        output.write("grades_nbgrader.csv", gradebook.nbgrader(rows))
+        files.write("grades_nbgrader.csv", gradebook.nbgrader(rows))
     for row, name in zip(rows, names, strict=True):
-        output.write(f"feedback/{name}", pages.feedback(row))
-    output.write("report.html", pages.report(rows, names, isolations, options.seed))
-    output.finish()
-    for name in output.put_aside:
+        files.write(f"feedback/{name}", pages.feedback(row))
+    files.write("report.html", pages.report(rows, names, isolations, options.seed))
+    files.finish()
+    for name in files.put_aside:
         print(f"grading: a file that was changed by hand is kept as {options.out / name}")
     look = sum(kind != "missing" for row in rows for graded in row.graded for kind, _ in graded.notes)
     print(f"students graded: {len(rows)}; things to look at: {look}; read {options.out / 'report.html'}")
     return 0
+
+
+def _accept_no_sandbox(options) -> None:
+    """Warn that there is no bubblewrap if that was accepted, else raise NoChildError with what is at stake."""
+    why = "bubblewrap is to be avoided" if "bubblewrap" in options.avoid else sandbox.why_unavailable()
+    if not options.without_sandbox:
+        raise running.NoChildError(f"{why}, and without it there is no sandbox. {_AT_STAKE}")
+    print(f"grading: WARNING: {why}. Submissions run without a sandbox; see the report.", file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -64,13 +80,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("submissions", metavar="SUBMISSIONS", type=Path, help="a folder, or a zip, as the LMS gives it")
     parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="where marks, feedback and report go")
     parser.add_argument("--seed", type=int, default=_SEED, help="of the inputs; not 0, which the notebooks use (%(default)s)")
-    parser.add_argument("--jobs", type=int, default=spread.cores(), help="how many submissions at a time (%(default)s)")
+    parser.add_argument("--jobs", type=int, default=dispatch.cores(), help="how many submissions at a time (%(default)s)")
     parser.add_argument("--timeout", type=float, default=12.0, metavar="S", help="seconds for an exercise (%(default)s)")
     parser.add_argument(
         "--memory", type=int, default=1024, metavar="MB", help="for an exercise, beyond what torch takes (%(default)s)"
     )
     parser.add_argument("--dask", metavar="ADDRESS", help="of the scheduler of a Dask cluster that is to run the submissions")
-    parser.add_argument("--require-sandbox", action="store_true", help="rather stop than run submissions without bubblewrap")
+    parser.add_argument("--without-sandbox", action="store_true", help="run submissions even where bubblewrap does not work")
     parser.add_argument("--nbgrader", action="store_true", help="also write grades_nbgrader.csv, in the columns of nbgrader")
     parser.add_argument("--avoid", action="append", default=[], choices=("bubblewrap", "namespaces"), help=argparse.SUPPRESS)
     return parser
@@ -86,8 +102,8 @@ def _problem(options) -> str | None:
             return f"--{name} must be at least {least}, got {getattr(options, name)}"
     if options.out.exists() and not options.out.is_dir():
         return f"--out must be a folder, but {options.out} is a file"
-    place, out = options.submissions.resolve(), options.out.resolve()
-    if place.is_dir() and out.is_relative_to(place):
+    source, out = options.submissions.resolve(), options.out.resolve()
+    if source.is_dir() and out.is_relative_to(source):
         return f"--out must lie outside of SUBMISSIONS, got {options.out}"
     return None
 

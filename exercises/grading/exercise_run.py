@@ -15,7 +15,7 @@ _BY_NAME = {exercise.name: exercise for exercise in checks.EXERCISES}
 _FILES = 256
 _WARM_SEED = 1
 
-# The place where an error is raised again that happened before: without a file, so that no message points at it.
+# Raises an error again that happened before: without a file, so that no message points at it.
 _AGAIN = compile("def again(*arguments, **named):\n    raise problem", "<elsewhere>", "exec")
 
 
@@ -89,6 +89,6 @@ def define(exercise: dict) -> dict:
 
 
 def _raises(problem: BaseException):
-    place = {"problem": problem.with_traceback(None) if isinstance(problem, SyntaxError) else problem}
-    exec(_AGAIN, place)
-    return place["again"]
+    namespace = {"problem": problem.with_traceback(None) if isinstance(problem, SyntaxError) else problem}
+    exec(_AGAIN, namespace)
+    return namespace["again"]

@@ -1,14 +1,16 @@
 """A class: which jobs there are, what is known already, and the marks of everyone at the end."""
 
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import chain
 
 from course_lib import checks
 from course_lib.checks import PartResult
-from exercises.grading import answers, kept, scoring, spread
+from exercises.grading import answers, cache, dispatch, scoring
+from exercises.grading.answers import ExtractedAnswers
 from exercises.grading.sandbox import Limits
-from exercises.grading.submissions import Student
+from exercises.grading.submissions import File, Student
 
 
 @dataclass
@@ -40,52 +42,83 @@ class Row:
 
 
 @dataclass(frozen=True)
-class How:
-    """How to run and judge: the seed of the inputs, the limits, where."""
+class GradingOptions:
+    """The seed of the inputs, the limits, and where submissions run.
+
+    require: rather raise NoChildError than run without bubblewrap; sandboxed: take no earlier results from without it.
+    """
 
     seed: int
     limits: Limits
     jobs: int
     address: str | None = None
     avoid: tuple[str, ...] = ()
-    require: bool = False
+    require: bool = True
     sandboxed: bool = True
 
 
-def grade(students: list[Student], how: How, store: kept.Observations, progress: Callable[[int, int], None]):
+@dataclass
+class Attempt:
+    """The notebook of one student for one exercise that counts, what of it is to run, and what came of that."""
+
+    file: File
+    others: list[str]  # the files of earlier attempts, which do not count
+    found: ExtractedAnswers | None = None  # None if the file can't be read
+    job: dict | None = None  # for the child; None if there is nothing to run
+    key: str = ""  # of the job in the cache
+    entry: dict | None = None  # {"isolation": …, "observation": {part: …}}, once the job has run
+
+
+def grade(students: list[Student], options: GradingOptions, store: cache.Observations, progress: Callable[[int, int], None]):
     """(rows, isolations): the marks of all students, and how what they wrote was isolated when it ran.
 
     Observations are kept as they come, so an interrupt loses only those under way.
     """
-    versions = kept.versions()
-    plans = {id(notebook): _plan(notebook) for notebook in _counting(students)}
-    keys = {number: kept.key_of(plan[1], how.seed, how.limits, versions) for number, plan in plans.items() if plan[1]}
-    known = {key: found for key in keys.values() if (found := _usable(store.get(key), how))}
-    jobs, contents = _jobs(students, plans, keys, known, how)
+    versions = cache.versions()
+    attempts = [_attempts(student, options, versions) for student in students]
+    same: dict[str, list[Attempt]] = {}  # answers that were handed in several times run once
+    for attempt in chain.from_iterable(own.values() for own in attempts):
+        if attempt.job:
+            same.setdefault(attempt.key, []).append(attempt)
+    for key, group in same.items():
+        _enter(group, _usable(store.get(key), options))
+    batches = _batches(attempts)
+    jobs = [_arguments(batch, options) for batch in batches]
     progress(0, len(jobs))
-    with contextlib.closing(spread.over(jobs, how.jobs, how.address)) as finished:
+    with contextlib.closing(dispatch.run(jobs, options.jobs, options.address)) as finished:
         for done, (number, (results, isolation)) in enumerate(finished, 1):
-            for key, exercise in contents[number]:
-                known[key] = {"isolation": isolation, "observation": results[exercise]}
-                store.put(key, known[key])
+            for attempt in batches[number]:
+                entry = {"isolation": isolation, "observation": results[attempt.job["name"]]}
+                _enter(same[attempt.key], entry)
+                store.put(attempt.key, entry)
             progress(done, len(jobs))
-    store.forget_others(set(keys.values()))
-    rows = [_row(student, plans, keys, known, how.seed) for student in students]
+    store.prune(set(same))
+    rows = [_row(student, own, options.seed) for student, own in zip(students, attempts, strict=True)]
     _note_copies(rows)
-    return rows, sorted({known[key]["isolation"] for key in keys.values()})
+    return rows, sorted({group[0].entry["isolation"] for group in same.values()})
 
 
-def _counting(students: Iterable[Student]):
-    """The notebooks that count: the last attempt at each exercise."""
-    return [attempts[-1] for student in students for attempts in student.notebooks.values() if not attempts[-1].file.problem]
+def _attempts(student: Student, options: GradingOptions, versions: str) -> dict[str, Attempt]:
+    """The last attempt at each exercise that was handed in, by the name of the exercise, in the order of the course."""
+    attempts = {}
+    for exercise in checks.EXERCISES:
+        if exercise.name in student.notebooks:
+            *others, last = (notebook.file for notebook in student.notebooks[exercise.name])
+            attempts[exercise.name] = attempt = Attempt(last, [file.path for file in others])
+            if not last.problem:
+                attempt.found = answers.find(last.code, exercise)
+                attempt.job = _job(exercise, attempt.found)
+            if attempt.job:
+                attempt.key = cache.key_of(attempt.job, options.seed, options.limits, versions)
+    return attempts
 
 
-def _plan(notebook):
-    """What was found in a notebook, and the job for its exercise; None if there is nothing to run."""
-    exercise = notebook.exercise
-    found = answers.find(notebook.file.code, exercise)
+def _job(exercise, found: ExtractedAnswers) -> dict | None:
+    """The order for the child to try these answers; None if there is nothing to run."""
     parts = [part.name for part in exercise.parts if set(part.answers) & set(found.texts)]
-    job = {
+    if not parts:
+        return None
+    return {
         "name": exercise.name,
         "parts": parts,
         "of": len(exercise.parts),
@@ -93,59 +126,59 @@ def _plan(notebook):
         "broken": found.broken,
         "answers": [name for name in exercise.answers if name in found.texts],
     }
-    return (found, job) if parts else (found, None)
 
 
-def _usable(entry: dict | None, how: How) -> dict | None:
+def _usable(entry: dict | None, options: GradingOptions) -> dict | None:
     whole = isinstance(entry, dict) and isinstance(entry.get("observation"), dict) and isinstance(entry.get("isolation"), str)
-    return entry if whole and (entry["isolation"] == "bubblewrap" or not how.sandboxed) else None
+    return entry if whole and (entry["isolation"] == "bubblewrap" or not options.sandboxed) else None
 
 
-def _jobs(students, plans, keys, known, how: How):
-    """The arguments for `running.observe`, a job a student, and for each job the (key, exercise) that it answers.
-
-    Answers that were handed in twice run once.
-    """
-    jobs, contents, taken = [], [], set(known)
-    for student in students:
-        chosen = {}
-        for name in sorted(student.notebooks, key=[exercise.name for exercise in checks.EXERCISES].index):
-            number = id(student.notebooks[name][-1])
-            if number in keys and plans[number][1] and keys[number] not in taken:
-                chosen[keys[number]] = plans[number][1]
-        taken |= set(chosen)
-        if chosen:
-            jobs.append(({"seed": how.seed, "exercises": list(chosen.values())}, how.limits, how.avoid, how.require))
-            contents.append([(key, job["name"]) for key, job in chosen.items()])
-    return jobs, contents
+def _enter(group: list[Attempt], entry: dict | None) -> None:
+    for attempt in group:
+        attempt.entry = entry
 
 
-def _row(student: Student, plans, keys, known, seed: int) -> Row:
-    return Row(student, [_graded(student, exercise, plans, keys, known, seed) for exercise in checks.EXERCISES])
+def _batches(attempts: list[dict[str, Attempt]]) -> list[list[Attempt]]:
+    """For each student the attempts that have to run, unless they run for a student before."""
+    batches, taken = [], set()
+    for own in attempts:
+        batch = {
+            attempt.key: attempt for attempt in own.values() if attempt.job and not attempt.entry and attempt.key not in taken
+        }
+        taken |= set(batch)
+        if batch:
+            batches.append(list(batch.values()))
+    return batches
 
 
-def _graded(student: Student, exercise, plans, keys, known, seed: int) -> Graded:
-    attempts = student.notebooks.get(exercise.name, [])
-    if not attempts:
+def _arguments(batch: list[Attempt], options: GradingOptions) -> tuple:
+    """The arguments for `running.observe`."""
+    job = {"seed": options.seed, "exercises": [attempt.job for attempt in batch]}
+    return job, options.limits, options.avoid, options.require
+
+
+def _row(student: Student, attempts: dict[str, Attempt], seed: int) -> Row:
+    return Row(student, [_graded(exercise, attempts.get(exercise.name), seed) for exercise in checks.EXERCISES])
+
+
+def _graded(exercise, attempt: Attempt | None, seed: int) -> Graded:
+    if attempt is None:
         parts = scoring.all_of(exercise, "missing")
         return Graded(exercise, parts, problem="Not handed in.", notes=[("missing", "not handed in")])
-    notebook = attempts[-1]
-    graded = Graded(exercise, (), file=notebook.file.path, problem=notebook.file.problem)
-    if len(attempts) > 1:
-        others = ", ".join(attempt.file.path for attempt in attempts[:-1])
-        graded.notes.append(("duplicate", f"{notebook.file.path} was graded; also handed in: {others}"))
+    graded = Graded(exercise, (), file=attempt.file.path, problem=attempt.file.problem)
+    if attempt.others:
+        graded.notes.append(("duplicate", f"{graded.file} was graded; also handed in: {', '.join(attempt.others)}"))
     if graded.problem:
         graded.parts = scoring.all_of(exercise, "invalid")
         graded.notes.append(("invalid", f"{graded.file}: {graded.problem}"))
         return graded
-    found, job = plans[id(notebook)]
-    observations = known[keys[id(notebook)]]["observation"] if job else {}
-    graded.parts, graded.texts = scoring.judge(exercise, observations, seed), found.texts
-    graded.notes += _notes(found, graded.parts)
+    observations = attempt.entry["observation"] if attempt.entry else {}
+    graded.parts, graded.texts = scoring.judge(exercise, observations, seed), attempt.found.texts
+    graded.notes += _notes(attempt.found, graded.parts)
     return graded
 
 
-def _notes(found: answers.Found, parts: tuple[PartResult, ...]) -> list[tuple[str, str]]:
+def _notes(found: ExtractedAnswers, parts: tuple[PartResult, ...]) -> list[tuple[str, str]]:
     notes = [(part.status, f"{part.title}: {part.message}") for part in parts if part.status in scoring.NEEDS_A_LOOK]
     absent = [part.title for part in parts if part.status == "missing"]
     if absent:

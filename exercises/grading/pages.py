@@ -35,7 +35,7 @@ _LONGEST = 20_000  # characters of an answer that are shown
 
 
 def _shown(value):
-    """What a page shows of a text: without the characters that can't be seen or that turn the direction of writing."""
+    """Return a text as a page shows it: without the characters that can't be seen or that turn the direction of writing."""
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
     return "".join(c if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co") else "\ufffd" for c in value)
@@ -118,8 +118,8 @@ def _exercise(rows: list[Row], number: int) -> dict:
     graded = [row.graded[number] for row in rows]
     exercise = graded[0].exercise
     parts = []
-    for place, part in enumerate(exercise.parts):
-        right = sum(one.parts[place].passed for one in graded)
+    for index, part in enumerate(exercise.parts):
+        right = sum(one.parts[index].passed for one in graded)
         parts.append({"title": part.title, "points": part.points, "right": right, "share": right / len(rows)})
     handed_in = sum(bool(one.file) for one in graded)
     return {
@@ -145,7 +145,7 @@ def mistakes(rows: list[Row]) -> list[dict]:
 
 
 def _absent(rows: list[Row], names: list[str]) -> list[tuple]:
-    """What is missing, one entry a student: whole exercises first, then answers."""
+    """List what is missing, one entry a student: whole exercises first, then answers."""
     found = []
     for row, name in zip(rows, names, strict=True):
         whole = [g.exercise.stem for g in row.graded if not g.file]
@@ -156,7 +156,7 @@ def _absent(rows: list[Row], names: list[str]) -> list[tuple]:
 
 
 def distribution(points: list[int], possible: int) -> str:
-    """How many students have how many points, as SVG; the same points, the same text."""
+    """Draw how many students have how many points, as SVG; the same points, the same text."""
     settings = {"svg.hashsalt": "grading", "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 11}
     with rc_context(settings):
         figure = Figure(figsize=(7, 2.6), layout="constrained")

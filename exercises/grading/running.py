@@ -184,13 +184,15 @@ _all: list[Child] = []
 
 
 def observe(job: dict, limits: Limits, avoid: tuple[str, ...] = (), require: bool = False) -> tuple[dict, str]:
-    """What `Child.observe` returns, with the child of this thread, and how it was isolated. Dask's workers call it, too.
+    """Return what `Child.observe` does, with the child of this thread, and how it was isolated. Dask's workers call it, too.
 
     avoid: "bubblewrap", "namespaces", to do without; require: raise NoChildError rather than do without bubblewrap.
     """
     program = None if "bubblewrap" in avoid else sandbox.bubblewrap()
     if require and program is None:
-        raise NoChildError(f"the sandbox is required, but {sandbox.why_not()}.")
+        raise NoChildError(
+            f"without bubblewrap nothing runs unless --without-sandbox is given, and {sandbox.why_unavailable()}."
+        )
     settings = limits, program, "namespaces" in avoid
     if getattr(_mine, "settings", None) != settings or _mine.child.closed:
         _mine.settings, _mine.child = settings, Child(*settings)

@@ -1,4 +1,4 @@
-"""How the child is started: in bubblewrap where there is one, else as it is; and which of the two it was."""
+"""Start the child: in bubblewrap where there is one, else as it is; and say which of the two it was."""
 
 import functools
 import json
@@ -20,7 +20,7 @@ _SCRATCH = "/private"  # not /tmp: Python itself may lie there
 
 @dataclass(frozen=True)
 class Limits:
-    """What one exercise of one submission may use. timeout in seconds, the others in bytes; processes counts threads, too."""
+    """Limits for one exercise of one submission. timeout in seconds, the others in bytes; processes counts threads, too."""
 
     timeout: float = 12.0
     memory: int = 1024 * 2**20
@@ -40,7 +40,7 @@ def bubblewrap() -> str | None:
     return program if program and not _problem(program) else None
 
 
-def why_not() -> str:
+def why_unavailable() -> str:
     """In words, what keeps bubblewrap from being used here."""
     program = _program()
     if program is None:
@@ -102,11 +102,11 @@ def _bwrap(program: str) -> list[str]:
     else:
         line += ["--unshare-user"]
     made: set[str] = set()
-    for place in _python():
-        line += [*_parents(place, made), "--ro-bind", place, place]
-    for place in filter(os.path.lexists, _SYSTEM):
-        link = os.path.islink(place)
-        line += ["--symlink", os.readlink(place), place] if link else ["--ro-bind", place, place]
+    for path in _python():
+        line += [*_parents(path, made), "--ro-bind", path, path]
+    for path in filter(os.path.lexists, _SYSTEM):
+        link = os.path.islink(path)
+        line += ["--symlink", os.readlink(path), path] if link else ["--ro-bind", path, path]
     line += ["--perms", "0755", "--dir", _COURSE]
     line += ["--ro-bind", str(_course() / "course_lib"), f"{_COURSE}/course_lib"]
     line += ["--perms", "0755", "--dir", f"{_COURSE}/exercises", "--perms", "0755", "--dir", f"{_COURSE}/exercises/grading"]
@@ -122,19 +122,19 @@ def _course() -> Path:
 
 def _python() -> list[str]:
     """The folders of this Python and its packages, as far as they are not among those of the system."""
-    places = {sys.prefix, sys.base_prefix, *map(os.path.realpath, (sys.prefix, sys.base_prefix))}
-    places |= {path for path in sys.path if path.rstrip("/").endswith(("site-packages", "dist-packages"))}
+    paths = {sys.prefix, sys.base_prefix, *map(os.path.realpath, (sys.prefix, sys.base_prefix))}
+    paths |= {entry for entry in sys.path if entry.rstrip("/").endswith(("site-packages", "dist-packages"))}
     chosen: list[str] = []
-    for place in sorted(filter(os.path.isdir, places)):
-        if not any(os.path.commonpath([place, other]) == other for other in ["/usr", *chosen]):
-            chosen.append(place)
+    for path in sorted(filter(os.path.isdir, paths)):
+        if not any(os.path.commonpath([path, other]) == other for other in ["/usr", *chosen]):
+            chosen.append(path)
     return chosen
 
 
-def _parents(place: str, made: set[str]) -> list[str]:
+def _parents(path: str, made: set[str]) -> list[str]:
     """bwrap would make the folders on the way for their owner alone."""
     line = []
-    for parent in [str(parent) for parent in reversed(Path(place).parents)][1:]:
+    for parent in [str(parent) for parent in reversed(Path(path).parents)][1:]:
         if parent not in made:
             made.add(parent)
             line += ["--perms", "0755", "--dir", parent]
@@ -142,7 +142,7 @@ def _parents(place: str, made: set[str]) -> list[str]:
 
 
 def _readable_by_all() -> bool:
-    """Whether another user could import from this Python and from the course."""
-    folders = {Path(os.__file__).resolve().parent, _course(), _HERE, *(Path(place) for place in _python())}
+    """Tell whether another user could import from this Python and from the course."""
+    folders = {Path(os.__file__).resolve().parent, _course(), _HERE, *map(Path, _python())}
     steps = {step for folder in folders for step in (folder, *folder.parents)}
     return all(step.stat().st_mode & 0o005 == 0o005 for step in steps)

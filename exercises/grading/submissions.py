@@ -70,18 +70,18 @@ class NothingThereError(ValueError):
     """No submission was found; the message says where it was looked for."""
 
 
-def collect(place: Path) -> list[Student]:
+def collect(source: Path) -> list[Student]:
     """All students, in the order of their names. Raises NothingThereError."""
-    if not place.exists():
-        raise NothingThereError(f"SUBMISSIONS must be a folder or a zip; there is no {place}")
-    found = _below_what_is_common(list(files(place)))
+    if not source.exists():
+        raise NothingThereError(f"SUBMISSIONS must be a folder or a zip; there is no {source}")
+    found = _below_what_is_common(list(files(source)))
     students: dict[tuple[str, str], Student] = {}
     for path, file in sorted(_below_classes(found), key=lambda pair: _order(pair[0])):
-        name, identity, title = owner(path, place.stem)
+        name, identity, title = owner(path, source.stem)
         student = students.setdefault((name, identity), Student(name, identity))
-        _place(file, title, student)
+        _assign(file, title, student)
     if not students:
-        raise NothingThereError(f"SUBMISSIONS holds no notebook: looked for .ipynb files and zips of them in {place}")
+        raise NothingThereError(f"SUBMISSIONS holds no notebook: looked for .ipynb files and zips of them in {source}")
     _tell_apart(students.values())
     return sorted(students.values(), key=lambda student: (student.name.casefold(), student.name))
 
@@ -142,13 +142,13 @@ def _order(path: str) -> tuple:
     return _ID.sub(lambda digits: digits[0].zfill(_DIGITS), _ATTEMPT.sub("", path)), number, path
 
 
-def _place(file: File, title: str, student: Student) -> None:
+def _assign(file: File, title: str, student: Student) -> None:
     exercise = answers.named_by(title) if file.problem else answers.which(file.code, title)
     if exercise is None:
         student.stray.append((file.path, file.problem or "The notebook belongs to none of the exercises."))
         return
     attempts = student.notebooks.setdefault(exercise.name, [])
-    # A damaged file does not take the place of one that can be read.
+    # A damaged file does not replace one that can be read.
     attempts.insert(0 if file.problem else len(attempts), Notebook(file, exercise))
 
 
@@ -159,13 +159,13 @@ def _tell_apart(students) -> None:
             student.name = f"{student.name} {student.identity}"
 
 
-def files(place: Path) -> Iterator[File]:
-    """All files that may be notebooks, with their paths below `place`."""
-    if place.is_file():
-        yield from _unpacked(place, "", 0)
+def files(source: Path) -> Iterator[File]:
+    """All files that may be notebooks, with their paths below `source`."""
+    if source.is_file():
+        yield from _unpacked(source, "", 0)
         return
-    for path in sorted(place.rglob("*")):
-        relative = path.relative_to(place)
+    for path in sorted(source.rglob("*")):
+        relative = path.relative_to(source)
         if not _SKIPPED & set(relative.parts) and not path.name.startswith("."):
             yield from _file(path, relative.as_posix())
 

@@ -21,7 +21,7 @@ def supervise(job: dict, settings: dict, out: int) -> None:
     """Write a line of JSON for each part of each exercise of the job to `out`."""
     walls.end_with_parent()
     if settings["walls"]:
-        walls.close(settings["scratch"], settings["disk"])
+        walls.mount_private_dirs(settings["scratch"], settings["disk"])
     else:
         walls.adopt_orphans()
         walls.drop_privileges()

@@ -53,7 +53,7 @@ def forbid_tracing() -> None:
             raise ImpossibleError("this process stays open to tracing")
 
 
-def leave() -> None:
+def enter_namespaces() -> None:
     """Go into new namespaces; the next fork is the first process there. Raises ImpossibleError."""
     if sys.platform != "linux":
         raise ImpossibleError("only Linux has namespaces")
@@ -70,13 +70,13 @@ def leave() -> None:
         forbid_tracing()
 
 
-def close(scratch: str | None, size: int) -> None:
+def mount_private_dirs(scratch: str | None, size: int) -> None:
     """In the first process: an empty /proc, empty folders of `size` bytes where one can write, and no privilege left."""
     libc = _libc()
-    for place, limit in (("/proc", 4096), ("/dev/shm", size), (scratch, size)):
-        if place and os.path.isdir(place):
+    for path, limit in (("/proc", 4096), ("/dev/shm", size), (scratch, size)):
+        if path and os.path.isdir(path):
             options = f"size={limit},mode=1777".encode()
-            _need(libc.mount(b"tmpfs", place.encode(), b"tmpfs", _NOSUID | _NODEV, options), f"mount {place}")
+            _need(libc.mount(b"tmpfs", path.encode(), b"tmpfs", _NOSUID | _NODEV, options), f"mount {path}")
     drop_privileges()
 
 

@@ -37,7 +37,7 @@ def run(settings: dict, jobs: int, out: int) -> None:
 
 
 def _address_space() -> int:
-    """What torch takes, in bytes: the limit on memory comes on top of it."""
+    """Return the bytes that torch takes: the limit on memory comes on top of it."""
     with open("/proc/self/statm") as file:
         return int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
 
@@ -60,8 +60,8 @@ def _fork_and_wait(action) -> int:
 
 def _try_walls(settings: dict) -> bool:
     def attempt():
-        walls.leave()
-        if _fork_and_wait(lambda: walls.close(settings["scratch"], settings["disk"])):
+        walls.enter_namespaces()
+        if _fork_and_wait(lambda: walls.mount_private_dirs(settings["scratch"], settings["disk"])):
             raise walls.ImpossibleError
 
     if settings["avoid_walls"]:
@@ -129,5 +129,5 @@ def _entrance(settings: dict, work: int, report: int) -> None:
         return
     job = json.loads(text)
     if settings["walls"]:
-        walls.leave()
+        walls.enter_namespaces()
     _fork_and_wait(lambda: supervisor.supervise(job, settings, report))

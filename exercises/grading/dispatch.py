@@ -1,4 +1,4 @@
-"""Running many jobs: on the cores of this machine, or on the workers of a Dask cluster. The same function, the same results."""
+"""Run many jobs: on the cores of this machine, or on the workers of a Dask cluster. The same function, the same results."""
 
 import concurrent.futures
 import os
@@ -10,11 +10,11 @@ _ATTEMPTS = 5  # of a job that a worker can't run, as one without bubblewrap; th
 
 
 def cores() -> int:
-    """How many cores this process may use."""
+    """The number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def here(jobs: list[tuple], workers: int) -> Iterator[tuple[int, object]]:
+def run_local(jobs: list[tuple], workers: int) -> Iterator[tuple[int, object]]:
     """(number of the job, result) as they come. A thread waits for each child; the children do the work."""
     pool = concurrent.futures.ThreadPoolExecutor(max(1, min(workers, len(jobs))))
     try:
@@ -27,8 +27,8 @@ def here(jobs: list[tuple], workers: int) -> Iterator[tuple[int, object]]:
         pool.shutdown(wait=True)
 
 
-def on_dask(jobs: list[tuple], address: str) -> Iterator[tuple[int, object]]:
-    """The same over a Dask cluster, whose workers need this repository on their path. A worker that dies loses nothing."""
+def run_dask(jobs: list[tuple], address: str) -> Iterator[tuple[int, object]]:
+    """Do the same over a Dask cluster, whose workers need this repository on their path. A worker that dies loses nothing."""
     from distributed import Client, as_completed
 
     with Client(address, timeout=20) as client:
@@ -38,7 +38,7 @@ def on_dask(jobs: list[tuple], address: str) -> Iterator[tuple[int, object]]:
             yield numbers[future.key], result
 
 
-def over(jobs: list[tuple], workers: int, address: str | None) -> Iterator[tuple[int, object]]:
-    """Wherever they are to be run. Close it to end them."""
+def run(jobs: list[tuple], workers: int, address: str | None) -> Iterator[tuple[int, object]]:
+    """Run them on the cluster if there is an address, else here. Close it to end them."""
     if jobs:
-        yield from on_dask(jobs, address) if address else here(jobs, workers)
+        yield from run_dask(jobs, address) if address else run_local(jobs, workers)
