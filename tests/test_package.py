@@ -13,11 +13,13 @@ else:
     import tomli as tomllib
 
 ROOT = Path(__file__).parents[1]
-KNOWS_DISTILLATION = ("losses", "schedules", "loops", "history", "data", "models", "metrics", "figures", "assets")
+KNOWS_DISTILLATION = ("losses", "schedules", "loops", "history", "data", "models", "metrics", "figures", "assets", "soft_gradients", "humps")
 MODULES = sorted(module.relative_to(ROOT).as_posix() for module in (ROOT / "course_lib").rglob("*.py"))
 FORBIDDEN = {  # of a module, or of all those in a folder: what it must not import
     "course_lib/losses.py": ("course_lib", "numpy", "torchvision", "matplotlib", "ipywidgets"),
     "course_lib/schedules.py": ("course_lib", "torch", "numpy"),
+    "course_lib/soft_gradients.py": ("course_lib.figures", "course_lib.loops", "matplotlib", "numpy"),
+    "course_lib/humps.py": ("course_lib.figures", "course_lib.loops", "matplotlib"),
     "course_lib/live/": ("torch", "matplotlib.pyplot", *(f"course_lib.{name}" for name in KNOWS_DISTILLATION)),
     "course_lib/figures/": ("course_lib.loops", "matplotlib.pyplot"),
     "": ("exercises", "tests"),
@@ -73,6 +75,8 @@ def test_imports_point_one_way(module):
         ("course_lib/live/figure.py", "from course_lib import loops"),
         ("course_lib/figures/schedules.py", "def draw():\n    from matplotlib import pyplot"),
         ("course_lib/figures/__init__.py", "from course_lib.loops import fit"),
+        ("course_lib/soft_gradients.py", "from matplotlib.figure import Figure"),
+        ("course_lib/humps.py", "from course_lib.figures import style"),
         ("course_lib/metrics.py", "from tests import hygiene"),
     ],
 )

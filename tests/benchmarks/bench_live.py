@@ -65,7 +65,7 @@ def remember_makers() -> dict[Figure, Callable]:
 
     for found in pkgutil.iter_modules(course_lib.figures.__path__, "course_lib.figures."):
         module = importlib.import_module(found.name)
-        for name in [name for name in vars(module) if name.endswith("_live")]:
+        for name in [name for name in vars(module) if name.startswith("live_") or name.endswith("_live")]:
             setattr(module, name, remembering(getattr(module, name)))
     return makers
 
