@@ -36,6 +36,8 @@ BESIDE = {  # what is in no layer, so that no layer imports it, and what of cour
 FORBIDDEN = {  # of a module, or of all those in a folder: what else it must not import
     "course_lib/losses.py": ("course_lib", "numpy", "torchvision", "matplotlib", "ipywidgets"),
     "course_lib/schedules.py": ("course_lib", "torch", "numpy"),
+    "course_lib/soft_gradients.py": ("matplotlib", "numpy"),
+    "course_lib/humps.py": ("matplotlib",),
     "course_lib/live/": ("torch", "matplotlib.pyplot"),
     "course_lib/figures/": ("matplotlib.pyplot",),
     "": ("exercises", "tests"),
@@ -153,6 +155,7 @@ def test_no_name_is_in_two_layers():
         ("course_lib/schedules.py", "from . import losses"),
         ("course_lib/live/__init__.py", "from torch import nn"),
         ("course_lib/figures/schedules.py", "def draw():\n    from matplotlib import pyplot"),
+        ("course_lib/soft_gradients.py", "from matplotlib.figure import Figure"),
         ("course_lib/metrics.py", "from tests import hygiene"),
         ("course_lib/checks/engine/core.py", "def grade():\n    import exercises.grading"),
     ],

@@ -1,4 +1,4 @@
-"""What experiments are shown by: every run, with means and intervals. Data in, a `StaticFigure` out."""
+"""The figures of experiments: every run, with means and intervals. Data in, a `StaticFigure` out."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What notebook 04 draws. Data in, a `StaticFigure` out; of live figures, the matplotlib figure and what moves it.
+"""The figures of notebook 04. Data in, a `StaticFigure` out; of live figures, the matplotlib figure and what moves it.
 
 v are the teacher's logits, z the student's, p and q their probabilities at T. KL(p‖q), forward, is the light blue of the
 distilled student, solid; KL(q‖p), reverse, is the highlight, dashed.

@@ -1,4 +1,4 @@
-"""What notebook 06 draws. Data in, a `StaticFigure` out; of live figures, the matplotlib figure and what moves it."""
+"""The figures of notebook 06. Data in, a `StaticFigure` out; of live figures, the matplotlib figure and what moves it."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -26,7 +26,7 @@ PART_LINES = (("-", "s"), ("--", "o"), (":", "v"))
 
 
 class ScheduleNumbers(NamedTuple):
-    """What all kinds of schedules give at one progress, and the teacher's output at the temperature of one of them."""
+    """The temperatures of all kinds of schedules at one progress, and the teacher's output at the temperature of one of them."""
 
     temperatures: dict[str, float]
     T: float

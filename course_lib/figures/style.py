@@ -92,7 +92,7 @@ def log_axis(axis: Axis, ticks: Sequence[float], base: float = 10, words: Callab
 
 
 def percent(p: float) -> str:
-    """One decimal, or one digit where there would be none: 7.2 %, 0.003 %."""
+    """Write a probability in percent, with one decimal, or one digit where there would be none: 7.2 %, 0.003 %."""
     return (
         f"{100 * p:.1f} %" if p >= 0.0005 else f"{100 * p:.{max(0, -math.floor(math.log10(100 * p)))}f} %" if p > 0 else "0 %"
     )

@@ -1,4 +1,4 @@
-"""What notebook 03 draws. Data in, a `StaticFigure` out; of live figures, the matplotlib figure and what moves it.
+"""The figures of notebook 03. Data in, a `StaticFigure` out; of live figures, the matplotlib figure and what moves it.
 
 v are the teacher's logits, z the student's, (rows, num_classes). With T² is the light blue of the distilled student, solid;
 without it is the highlight, dashed; what holds in the limit of high T is grey and dotted.
