@@ -2,7 +2,7 @@
 
 import pytest
 
-from course_lib.deploy.budget import Candidate, best_within
+from course_lib.budget import Candidate, best_within
 
 CANDIDATES = [Candidate("small", 10.0, 80.0), Candidate("large", 400.0, 94.0), Candidate("middle", 20.0, 83.5)]
 

@@ -19,7 +19,7 @@ MODULES = sorted(module.relative_to(ROOT).as_posix() for module in (ROOT / "cour
 # counts as one; inside of it any module may import any other, without a circle.
 LAYERS = (
     ("losses", "schedules", "basics"),
-    ("metrics", "history", "batches", "fashion_files"),
+    ("metrics", "history", "batches", "fashion_files", "budget"),
     ("soft_gradients", "humps", "sweeps", "checkpoints"),
     ("data", "models", "objectives"),
     ("loops",),
@@ -30,7 +30,7 @@ BESIDE = {  # what is in no layer, so that no layer imports it, and what of cour
     "__init__": (),
     "assets": (),
     "live": (),
-    "figures": ("losses", "schedules", "metrics", "soft_gradients", "humps", "sweeps", "data", "live"),
+    "figures": ("losses", "schedules", "metrics", "soft_gradients", "humps", "sweeps", "budget", "data", "live"),
     "doctor": ("fashion_files", "models"),
 }
 FORBIDDEN = {  # of a module, or of all those in a folder: what else it must not import
@@ -40,6 +40,9 @@ FORBIDDEN = {  # of a module, or of all those in a folder: what else it must not
     "course_lib/humps.py": ("matplotlib",),
     "course_lib/live/": ("torch", "matplotlib.pyplot"),
     "course_lib/figures/": ("matplotlib.pyplot",),
+        "matplotlib.pyplot",
+        *(f"course_lib.deploy.{name}" for name in ("compare", "costs", "onnx_models")),
+    ),
     "": ("exercises", "tests"),
 }
 

@@ -280,7 +280,7 @@ exercise = Exercise(
     ),
     right={"cache_logits": cache_logits, "shuffled_batches": shuffled_batches, "choose_model": choose_model},
     mistakes=tuple(wrong),
-    library=("course_lib.loops", "course_lib.deploy.budget", "course_lib.checks"),
+    library=("course_lib.loops", "course_lib.budget", "course_lib.checks"),
     asks="teacher logits that survive a shuffle; the choice of a model for a latency budget",
     goes_with="05 and 07",
 )

@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter
 from matplotlib.transforms import offset_copy
 from torch import Tensor
 
-from course_lib.deploy.budget import Candidate, best_within
+from course_lib.budget import Candidate, best_within
 from course_lib.figures.parts import draw_runs
 from course_lib.figures.style import BEHIND, COLOURS, MARKERS, StaticFigure, log_axis, styled
 from course_lib.losses import soft_targets

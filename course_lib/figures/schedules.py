@@ -26,7 +26,7 @@ PART_LINES = (("-", "s"), ("--", "o"), (":", "v"))
 
 
 class ScheduleNumbers(NamedTuple):
-    """The temperatures of all kinds of schedules at one progress, and the teacher's output at the temperature of one of them."""
+    """The temperatures of all kinds of schedules at one progress, and the teacher's output at that of one of them."""
 
     temperatures: dict[str, float]
     T: float
