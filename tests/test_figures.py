@@ -18,30 +18,15 @@ from collections.abc import Iterator
 import matplotlib
 import numpy as np
 import pytest
-import torch
 from colour_vision import colour_blind
 from live_frames import assert_only_artists_move
 from PIL import Image
 
 import course_lib.figures
-from course_lib.data import CLASSES
 from course_lib.figures import dark_knowledge, style
 
 SHARED = ("style", "parts")
 MODULES = [found.name for found in pkgutil.iter_modules(course_lib.figures.__path__) if found.name not in SHARED]
-OLD_NAMES = ("dark_knowledge", "production", "temperature", "training")  # modules whose functions have no verbs yet
-
-GENERATOR = torch.Generator().manual_seed(0)
-PIXELS = torch.rand(6, 28, 28, generator=GENERATOR)
-LOGITS = torch.randn(6, 10, generator=GENERATOR)
-P = LOGITS.softmax(-1)
-
-
-def pictures():
-    yield dark_knowledge.opinions(PIXELS, P, CLASSES, [f"picture {i}" for i in range(6)])
-    yield dark_knowledge.opinions(PIXELS[:1], P[:1], CLASSES)
-    yield dark_knowledge.histograms({"T = 1": [0.1, 0.2, 0.6], "T = 4": [1.0, 2.0, 3.0]}, "bits", 3.32, "all alike")
-    yield dark_knowledge.likeness(torch.rand(10, 10, generator=GENERATOR), CLASSES)
 
 
 def examples(kind: str) -> Iterator:
@@ -52,7 +37,7 @@ def examples(kind: str) -> Iterator:
             yield from (pytest.param(make, id=f"{name}.{function}") for function, make in found.items())
 
 
-@pytest.mark.parametrize("make", [*((lambda picture=picture: picture) for picture in pictures()), *examples("STATIC")])
+@pytest.mark.parametrize("make", examples("STATIC"))
 def test_a_static_figure_is_sharp_opaque_and_says_its_numbers(make):
     picture = make()
     data, metadata = picture._repr_mimebundle_()
@@ -71,7 +56,7 @@ def test_no_frame_of_a_live_figure_redraws_it_in_full(make):
     assert_only_artists_move(*make())
 
 
-@pytest.mark.parametrize("name", [name for name in MODULES if name not in OLD_NAMES])
+@pytest.mark.parametrize("name", MODULES)
 def test_every_figure_has_a_verb_the_style_and_an_example(name):
     module, tests = (importlib.import_module(each) for each in (f"course_lib.figures.{name}", f"test_figures_{name}"))
     own = {key: value for key, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__}
@@ -82,7 +67,7 @@ def test_every_figure_has_a_verb_the_style_and_an_example(name):
     assert all(key.startswith(("plot_", "live_")) for key in styled)
 
 
-@pytest.mark.parametrize("name", [name for name in (*MODULES, *SHARED) if name not in OLD_NAMES])
+@pytest.mark.parametrize("name", [*MODULES, *SHARED])
 def test_a_figure_imports_no_other_figure(name):
     tree = ast.parse(inspect.getsource(importlib.import_module(f"course_lib.figures.{name}")))
     froms = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
@@ -108,52 +93,12 @@ def test_percentages(p, text):
     assert style.percent(p) == text
 
 
-def test_the_texts_hold_the_numbers():
-    opinion = dark_knowledge.opinions(PIXELS[:1], torch.tensor([[0.9, 0.09, 0.01] + [0.0] * 7]), CLASSES, ["one"]).text
-    assert opinion == "one: T-shirt 90.0 %, trouser 9.0 %, pullover 1.0 %"
-    text = dark_knowledge.histograms({"T = 1": [0.5, 1.5]}, "bits", 3.32, "all alike").text
-    assert text == "bits, at most 3.32. T = 1: mean 1.00"
-    matrix = torch.full((10, 10), 0.01)
-    matrix[0, 6] = 0.4
-    assert "T-shirt: shirt 40%" in dark_knowledge.likeness(matrix, CLASSES).text
-
-
 def test_the_readers_settings_are_left_alone_and_have_no_effect():
-    plain = dark_knowledge.histograms({"a": [0.5, 1.5]}, "bits", 3.32, "all alike").png
+    plain = dark_knowledge.plot_histograms({"a": [0.5, 1.5]}, "bits", 3.32, "all alike").png
     with matplotlib.rc_context({"axes.facecolor": "black", "font.size": 30, "lines.linewidth": 9}):
         before = dict(matplotlib.rcParams)
-        assert dark_knowledge.histograms({"a": [0.5, 1.5]}, "bits", 3.32, "all alike").png == plain
+        assert dark_knowledge.plot_histograms({"a": [0.5, 1.5]}, "bits", 3.32, "all alike").png == plain
         assert dict(matplotlib.rcParams) == before
-
-
-def test_the_live_opinion_shows_the_picture_that_was_chosen():
-    labels = torch.arange(6)
-    figure, update = dark_knowledge.opinion_live(PIXELS, P, CLASSES, labels)
-    image, bars = figure.axes[0].images[0], figure.axes[1].patches
-    for picture, scale in itertools.product((0, 3, 5), ("linear", "log")):
-        text = update(picture, scale)
-        np.testing.assert_allclose(image.get_array(), PIXELS[picture])
-        assert [bar.get_width() for bar in bars] == pytest.approx(P[picture].tolist())
-        assert figure.axes[1].get_xscale() == scale
-        ticks = {"linear": np.arange(6) / 5, "log": 10.0 ** np.arange(-12, 1, 2)}[scale]
-        np.testing.assert_allclose(figure.axes[1].get_xticks(), ticks)
-        said = {number.get_position()[0]: number.get_text() for number in figure.axes[1].texts if number.get_text()}
-        assert said == {p: f" {style.percent(p)}" for p in P[picture].topk(2).values.tolist()}
-        best = CLASSES[int(P[picture].argmax())]
-        assert text.startswith(f"label {CLASSES[picture]}; teacher, on a {scale} scale: {best} {100 * P[picture].max():.1f} %")
-
-
-def test_the_live_bias_counts_again_what_the_bias_changes():
-    labels = torch.tensor([9, 9, 9, 9, 0, 0])
-    logits = torch.zeros(6, 10)
-    logits[:, 0] = torch.tensor([1.0, 2, 3, 4, 2.5, 5])
-    figure, update = dark_knowledge.bias_live(logits, labels, 9, "ankle boot", [0, 1.5, 3])
-    assert update(0.0) == "bias +0.00: 0.0 % of the ankle boots, 100.0 % of the others are named right"
-    assert update(2.2) == "bias +2.20: 50.0 % of the ankle boots, 100.0 % of the others are named right"
-    assert update(2.7) == "bias +2.70: 50.0 % of the ankle boots, 50.0 % of the others are named right"
-    unseen, others = figure.axes[0].lines[:2]
-    assert list(unseen.get_ydata()) == [0, 25, 50]
-    assert list(others.get_ydata()) == [100, 100, 50]
 
 
 @pytest.mark.parametrize("kind", ["protan", "deutan", "tritan"])

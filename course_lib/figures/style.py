@@ -96,6 +96,3 @@ def percent(p: float) -> str:
     return (
         f"{100 * p:.1f} %" if p >= 0.0005 else f"{100 * p:.{max(0, -math.floor(math.log10(100 * p)))}f} %" if p > 0 else "0 %"
     )
-
-
-Picture, beside = StaticFigure, clip_to  # until every figure has moved to the new names
