@@ -146,7 +146,7 @@ def test_the_live_slope_shows_sizes_limits_and_the_slope(T, scale, distance):
     reading = signed(find(figure, "slope now").get_ydata()[0], 2)
     assert find(figure, "reading").get_text() == f"slope {reading} at T = {T}"
     assert text.startswith(
-        f"T = {T}, scale {scale:.3g}, 2 classes, apart {distance:.2f}. Size of the gradient with T²: {size(T):.3g} "
+        f"T = {T}, scale {scale:.3g}, 2 classes, distance {distance:.2f}. Size of the gradient with T²: {size(T):.3g} "
     )
     assert text.endswith(f"slope without T²: {reading}")
 
