@@ -598,9 +598,8 @@ def test_ignore_index_may_be_any_class(z, v):
     assert kept.item() == pytest.approx(0.675363, abs=5e-7)
 
 
-def test_one_row_without_a_batch_and_one_class(v, z):
+def test_one_row_without_a_batch(v, z):
     assert distillation_loss(z[0], v[0], torch.tensor(0)).item() == pytest.approx(0.675363, abs=5e-7)
-    assert soft_target_loss(torch.zeros(4, 1), torch.ones(4, 1)).item() == 0
 
 
 def test_inputs_that_are_not_contiguous(z, v):
@@ -679,6 +678,18 @@ def test_wrong_logits(name, bad, error, says):
         distillation_loss(**arguments, labels=LABELS)
     with pytest.raises(error, match=f"logits {says}"):
         soft_targets(bad, 2)
+
+
+def test_one_class_is_told_with_how_to_make_two_of_it():
+    one, labels = torch.randn(16, 1), torch.zeros(16, dtype=torch.int64)
+    for call in (
+        lambda: soft_target_loss(one, one),
+        lambda: distillation_loss(one, one, labels),
+        lambda: hard_label_loss(one, labels),
+        lambda: soft_target_loss(one.T, one.T, dim=0),
+    ):
+        with pytest.raises(ValueError, match=r"student_logits must have two classes or more.*torch.stack\(\[torch.zeros_like"):
+            call()
 
 
 def test_logits_on_different_devices():
