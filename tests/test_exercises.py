@@ -3,6 +3,8 @@
 import ast
 import os
 import re
+import shutil
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -48,7 +50,7 @@ def test_a_starter_and_a_solution_for_each_exercise():
 
 @by_solution
 def test_the_starter_is_the_one_that_the_solution_gives_byte_for_byte(path):
-    made = release.text_of(release.starter_of(read(path)))
+    made = release.to_text(release.make_starter(read(path)))
     assert (release.STARTERS / path.name).read_bytes() == made.encode("utf8")
 
 
@@ -120,6 +122,121 @@ def test_check_tells_what_is_out_of_date(tmp_path, capsys):
     assert release.main(["--check"]) == 0
     assert release.main(["--check", "--folder", str(tmp_path)]) == 1
     assert "01_soft_targets.ipynb is not what its solution gives" in capsys.readouterr().err
+
+
+# ---- the tables of the README ----
+
+
+def test_the_readme_has_the_tables_that_the_exercises_give():
+    text = release.README.read_text(encoding="utf8")
+    assert release.fill_tables(text, checks.EXERCISES) == text
+    for exercise in checks.EXERCISES:
+        assert exercise.asks
+        assert exercise.goes_with
+
+
+def test_a_changed_number_is_written_into_both_tables_and_told_before(tmp_path, monkeypatch, capsys):
+    text = release.README.read_text(encoding="utf8")
+    stale = tmp_path / "README.md"
+    stale.write_text(re.sub(r"\| 15 min \|", "| 99 min |", text).replace("entropy 2 |", "entropy 9 |"), encoding="utf8")
+    monkeypatch.setattr(release, "README", stale)
+    assert release.main(["--check"]) == 1
+    assert "README.md are not what the exercises give" in capsys.readouterr().err
+    assert release.main([]) == 0
+    assert capsys.readouterr().out == "README.md written\n"
+    assert stale.read_text(encoding="utf8") == text
+
+
+def test_a_readme_without_its_comments_is_told():
+    with pytest.raises(ValueError, match="must hold <!-- exercises"):
+        release.fill_tables("# A page", checks.EXERCISES)
+    with pytest.raises(ValueError, match="end of marks"):
+        release.fill_tables(release.README.read_text(encoding="utf8").replace("<!-- end of marks -->", ""), checks.EXERCISES)
+
+
+# ---- one exercise more ----
+
+DOUBLING = """
+from course_lib.checks.engine.core import Exercise, Part
+from course_lib.checks.engine.inputs import make_generator, random_normal
+from course_lib.checks.engine.mistakes import Mistakes
+
+wrong = Mistakes()
+
+
+def observe(recorder, answers, seed):
+    recorder.call("twice x", answers["twice"], {"x": random_normal(make_generator(seed), 3)})
+
+
+def twice(x):
+    return 2 * x
+
+
+wrong.edit(twice, "only")("trebled", "That is too much of it.", {"2 * x": "3 * x"})
+exercise = Exercise(
+    number=10, name="doubling", title="doubling", minutes=5, parts=(Part("only", "Twice", 3, ("twice",), observe),),
+    right={"twice": twice}, mistakes=tuple(wrong), asks="twice a number", goes_with="05",
+)
+"""
+USED = """
+from pathlib import Path
+from course_lib import checks
+from course_lib.checks import EXERCISES, doubling
+from exercises import release
+from exercises.grading import answers, submissions
+
+assert EXERCISES[-1] is doubling is checks.doubling and "doubling" in checks.__all__
+checks.doubling(lambda x: x + x)
+try:
+    checks.doubling(lambda x: x + x + x)
+except checks.CheckFailed as failed:
+    assert failed.report.parts[0].mistake == "trebled"
+assert submissions.owner("ana_10_doubling.ipynb", "?")[0] == "ana"
+assert answers.named_by("10_doubling-2") is doubling
+assert answers.which(["# === answer: twice ===\\ndef twice(x): return 2 * x"], "") is doubling
+assert "raise NotImplementedError" in (release.STARTERS / "10_doubling.ipynb").read_text()
+print([line for line in release.README.read_text(encoding="utf8").split("\\n") if "10 Doubling" in line])
+"""
+
+
+def test_an_exercise_with_two_digits_is_found_checked_released_and_listed(tmp_path):
+    """Its check and its solution are all that is written; nothing that was there is changed."""
+    root = release.STARTERS.parent
+    shutil.copytree(root / "course_lib", tmp_path / "course_lib", ignore=shutil.ignore_patterns("__pycache__", "assets"))
+    shutil.copytree(root / "exercises", tmp_path / "exercises", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(root / "README.md", tmp_path)
+    (tmp_path / "course_lib" / "checks" / "ex10_doubling.py").write_text(DOUBLING)
+    answer = "# === answer: twice ===\ndef twice(x):\n    '''Return twice x.'''\n    return x + x\n# === end of answer ==="
+    solution = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(answer)])
+    nbformat.write(solution, tmp_path / "exercises" / "solutions" / "10_doubling.ipynb")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
+
+    def run(*command):
+        return subprocess.run([sys.executable, *command], cwd=tmp_path, env=environment, capture_output=True, text=True)
+
+    released = run("exercises/release.py")
+    assert released.stdout.split("\n") == ["10_doubling.ipynb written", "README.md written", ""], released.stderr
+    used = run("-c", USED)
+    assert used.returncode == 0, used.stderr
+    assert used.stdout.splitlines()[-1] == str(
+        [
+            "| [10 Doubling](exercises/10_doubling.ipynb) | twice a number | 3 | 5 min | 05 |",
+            "| 10 Doubling | 3 | only 3 |",
+        ]
+    )
+
+
+def test_a_check_under_a_wrong_name_is_told(tmp_path):
+    shutil.copytree(Path(checks.__file__).parent, tmp_path / "checks", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "checks" / "ex11_doubling.py").write_text(DOUBLING)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checks, "__path__", [str(tmp_path / "checks")])
+        with pytest.raises(ImportError, match=r"ex11_doubling\.py must hold .* it holds 10_doubling"):
+            checks._find_exercises()
+    sys.modules.pop("course_lib.checks.ex11_doubling")
+
+
+# ---- starters that somebody wrote into ----
 
 
 def replaced(pattern, text):
@@ -201,7 +318,7 @@ def test_a_fork_that_writes_its_address_into_all_notebooks_leaves_starters_as_th
 )
 def test_an_answer_that_cannot_be_stubbed_is_told(source, needed):
     with pytest.raises(ValueError, match=needed):
-        release.stubbed(source)
+        release.stub_answers(source)
 
 
 def test_only_the_answer_becomes_a_stub():
@@ -210,7 +327,7 @@ def test_only_the_answer_becomes_a_stub():
         "def f(x, y=2):\n    '''Doc.\n\n    More.\n    '''\n"
         "    return helper() + x\n# === end of answer ===\nb = 2"
     )
-    assert release.stubbed(source) == (
+    assert release.stub_answers(source) == (
         "a = 1\n# === answer: f ===\ndef f(x, y=2):\n    '''Doc.\n\n    More.\n    '''\n"
         '    raise NotImplementedError("f is not answered yet")\n# === end of answer ===\nb = 2'
     )

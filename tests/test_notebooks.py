@@ -53,21 +53,21 @@ def test_the_first_code_cell_is_the_same_in_all(path):
 def test_the_last_cell_sends_the_reader_to_exercises_that_go_with_the_notebook(path):
     number = int(path.stem[:2])
     exercises = [each for each in EXERCISES if number in range(min(goes_with(each)), max(goes_with(each)) + 1)]
-    named = {int(n): title for n, title in re.findall(r"xercise (\d), \*(.+?)\*", read(path).cells[-1].source)}
+    named = {int(n): title for n, title in re.findall(r"xercise (\d+), \*(.+?)\*", read(path).cells[-1].source)}
     assert named
     for each in exercises:
-        title = re.match(r"# Exercise (\d) · (.+)\n", read(each).cells[0].source)
+        title = re.match(r"# Exercise (\d+) · (.+)\n", read(each).cells[0].source)
         if int(title[1]) in named:
             assert named.pop(int(title[1])) == title[2]
     assert not named, "goes with another notebook"
 
 
 def test_every_exercise_is_named_by_a_notebook():
-    named = {int(n) for path in NOTEBOOKS for n in re.findall(r"xercise (\d), \*", read(path).cells[-1].source)}
+    named = {int(n) for path in NOTEBOOKS for n in re.findall(r"xercise (\d+), \*", read(path).cells[-1].source)}
     assert named == {int(path.stem[:2]) for path in EXERCISES}
 
 
 def goes_with(exercise):
     """The numbers of the notebooks that an exercise says it goes with."""
     said = re.search(r"Goes with notebooks? ([^;.]+)", read(exercise).cells[0].source)[1]
-    return [int(number) for number in re.findall(r"\d", said)]
+    return [int(number) for number in re.findall(r"\d+", said)]
