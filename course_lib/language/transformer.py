@@ -11,10 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_lib.basics import check_positive_int, seeded
-from course_lib.language.surnames import SYMBOLS
+from course_lib.language.names import SYMBOLS
 
 TEACHER_WEIGHTS = Path(__file__).parents[1] / "assets" / "language_teacher.npz"
-NORM_EPS, ROPE_BASE = 1e-6, 10_000.0  # Llama's
+NORM_EPS, ROPE_BASE, INITIAL_STD = 1e-6, 10_000.0, 0.02  # Llama's
 
 
 class Transformer(nn.Module):
@@ -33,6 +33,9 @@ class Transformer(nn.Module):
         self.layers = nn.ModuleList(Block(width, heads) for _ in range(layers))
         self.norm = nn.RMSNorm(width, eps=NORM_EPS)
         self.lm_head = nn.Linear(width, vocab_size, bias=False)
+        for weight in self.parameters():
+            if weight.dim() > 1:  # all but the norms, which begin at 1
+                nn.init.normal_(weight, std=INITIAL_STD)
 
     def forward(self, symbols: Tensor) -> Tensor:
         x = self.embed_tokens(symbols)

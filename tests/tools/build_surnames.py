@@ -13,7 +13,7 @@ import hashlib
 from importlib.util import find_spec
 from pathlib import Path
 
-from course_lib.language.surnames import MAX_LETTERS, pack
+from course_lib.language.names import MAX_LETTERS, pack
 
 LIST_SHA256 = "b0e2b3743ccbad641ca48b344c24cdebcd1d9a1f76dc6dbf05986f2919f0b4e1"
 

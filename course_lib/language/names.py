@@ -63,7 +63,8 @@ def encode(names: Iterable[str]) -> TensorDataset:
 
     "ann" has inputs . a n n 0 … and labels a n n . -100 …: each label is the symbol that comes after its input, and -100
     stands where nothing is left to say, which `HardLabels` and `Distillation` leave out. `shift` says why it is done here.
-    Raises ValueError for a name that is empty, longer than 13 letters, or has other characters than a to z.
+    A model may write a name that ends at once: "" has the inputs . 0 … and the labels . -100 ….
+    Raises ValueError for a name that is longer than 13 letters, or has other characters than a to z.
     """
     return TensorDataset(*shift(_rows(names)))
 
@@ -91,7 +92,7 @@ def to_numbers(text: str) -> list[int]:
 
 
 def decode(rows: Tensor) -> list[str]:
-    """Return the names in rows of symbols (n, L), with or without the boundary that begins them: what is after the end is not read.
+    """Return the names in rows of symbols (n, L), with or without the boundary that begins them, each as far as its end.
 
     Labels, with their -100, are rows as well.
     """
@@ -107,18 +108,16 @@ def _name(row: Sequence[int]) -> str:
 def _rows(names: Iterable[str]) -> Tensor:
     if isinstance(names, str):
         raise TypeError(f"names must be a list of str, got the str {names!r}")
-    rows = [to_numbers(name) for name in names]
-    if not all(len(row) > 1 for row in rows):
-        raise ValueError("a name must have at least one letter, got ''")
     width = MAX_LETTERS + 2
-    return torch.tensor([row + [BOUNDARY] * (width - len(row)) for row in rows], dtype=torch.int64).reshape(-1, width)
+    rows = [row + [BOUNDARY] * (width - len(row)) for row in map(to_numbers, names)]
+    return torch.tensor(rows, dtype=torch.int64).reshape(-1, width)
 
 
 # ---- how they are packed ----
 
 
 def pack(names: Iterable[str]) -> bytes:
-    """Return sorted names as one text, each as how many letters it shares with the one before (A for 0, B for 1, …) and the rest.
+    """Return sorted names as one text: how many letters each shares with the one before (A for 0, B for 1, …), and its rest.
 
     "smith", "smithe", "smithson" become AsmithFeFson. bz2 makes half of that again.
     """
