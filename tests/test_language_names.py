@@ -133,7 +133,7 @@ def test_the_list_of_the_census_becomes_a_file_of_names(tmp_path):
     assert unpack(content) == ["johnson", "smith", "smithe"]
     with pytest.raises(FileExistsError):
         build_surnames.build(out, LIST)
-    with pytest.raises(ValueError, match="at most 13 letters, got .o'neil"):
+    with pytest.raises(ValueError, match=r"at most 13 letters, got .o'neil"):
         build_surnames.read_list(b"O'NEIL 1 1 1")
 
 

@@ -136,9 +136,9 @@ def test_fit_with_a_share_that_grows_is_seeded(models):
 
 def test_training_on_own_names_brings_the_student_to_its_teacher(models):
     _, teacher = models
-    student, data = new_language_student(), encode(["a"] * 256)
-    history = fit(student, data, OnPolicy(teacher), epochs=15, batch_size=64, lr=1e-2)
-    assert history.by_epoch["soft"][-1] < 0.7 * history.by_epoch["soft"][0]
+    student, data = new_language_student(), encode(["a"] * 16)
+    history = fit(student, data, OnPolicy(teacher), epochs=30, batch_size=16, lr=1e-2)
+    assert sum(history.by_epoch["soft"][-5:]) < 0.8 * sum(history.by_epoch["soft"][:5])
 
 
 @pytest.mark.parametrize(

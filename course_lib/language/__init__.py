@@ -1,9 +1,9 @@
 """Small language models of surnames: data, a transformer, writing, training on sequences, speculative decoding, serving."""
 
 from course_lib.language.measures import acceptance, bits_per_letter, kl_per_name, mean_acceptance
+from course_lib.language.names import SYMBOLS, Surnames, decode, encode, shift, surnames
 from course_lib.language.objectives import OnPolicy
 from course_lib.language.speculative import Speculation, accept_drafts, expected_symbols, speculate
-from course_lib.language.names import SYMBOLS, Surnames, decode, encode, shift, surnames
 from course_lib.language.to_hugging_face import save_for_hugging_face
 from course_lib.language.transformer import (
     Transformer,

@@ -118,6 +118,7 @@ def _tokenizer_config() -> dict:
     return {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "model_max_length": MAX_LETTERS + 1,
+        "model_input_names": ["input_ids", "attention_mask"],
         "bos_token": END,
         "eos_token": END,
         "pad_token": END,
