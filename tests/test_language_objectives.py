@@ -93,9 +93,10 @@ def test_the_share_of_own_names(models, monkeypatch, share, own):
     seen = {}
     given = list(encode(["aaa", "aaa", "aaa", "aaa"]).tensors)
 
-    def wrote(model, count, length, device, temperature):
-        seen["own"] = count
-        return (column.clone() for column in encode(["z"] * count).tensors)
+    def wrote(model, begin, length, temperature):
+        assert (begin.shape[1], length) == (1, 14)
+        seen["own"] = len(begin)
+        return (column.clone() for column in encode(["z"] * len(begin)).tensors)
 
     def watch(self, student, batch, progress):
         seen["batch"] = batch
@@ -110,6 +111,24 @@ def test_the_share_of_own_names(models, monkeypatch, share, own):
     inputs, labels = seen["batch"]
     assert inputs[:, 1].tolist() == [26] * own + [1] * (4 - own)
     assert (labels != -100).sum(-1).tolist() == [2] * own + [4] * (4 - own)
+
+
+def test_own_sequences_go_on_from_the_prompts_of_those_they_replace(models, monkeypatch):
+    student, teacher = models
+    seen = {}
+
+    def watch(self, student, batch, progress):
+        seen["batch"] = batch
+        return whole(self, student, batch, progress)
+
+    whole = Distillation.__call__
+    monkeypatch.setattr(Distillation, "__call__", watch)
+    OnPolicy(teacher, prompt_length=2)(student, list(encode(["abc", "bca", "z"]).tensors), 0.0)
+    inputs, labels = seen["batch"]
+    assert inputs[:, :3].tolist() == [[0, 1, 2], [0, 2, 3], [0, 26, 0]]
+    assert (labels[:, :2] == -100).all()
+    assert (labels[:2, 2] != -100).all()
+    assert "prompt_length=2" in repr(OnPolicy(teacher, prompt_length=2))
 
 
 def test_no_gradient_through_the_writing_and_none_for_the_teacher(models, batch):
@@ -149,6 +168,8 @@ def test_training_on_own_names_brings_the_student_to_its_teacher(models):
         ({"own_share": "all"}, TypeError, "own_share must be a real number, got str"),
         ({"divergence": "sideways"}, ValueError, "divergence must be one of"),
         ({"T": 0}, ValueError, "T must be a finite number above 0, got 0"),
+        ({"prompt_length": -1}, ValueError, "prompt_length must be 0 or above, got -1"),
+        ({"prompt_length": 1.0}, TypeError, "prompt_length must be an int, got float"),
         ({"temperature": -1}, ValueError, "temperature must be a finite number, 0 or above; got -1"),
     ],
 )
