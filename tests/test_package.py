@@ -18,7 +18,7 @@ MODULES = sorted(module.relative_to(ROOT).as_posix() for module in (ROOT / "cour
 # course_lib from low to high. A module imports from lower layers, and from its own layer what stands before it. A folder
 # counts as one; inside of it any module may import any other, without a circle.
 LAYERS = (
-    ("losses", "schedules", "basics"),
+    ("losses", "vocabulary_losses", "schedules", "basics"),
     ("metrics", "history", "batches", "fashion_files", "budget"),
     ("soft_gradients", "humps", "sweeps", "checkpoints"),
     ("data", "models", "objectives"),

@@ -148,8 +148,8 @@ def live_slope(pairs: Callable[[int, float], tuple[Tensor, Tensor]]) -> tuple[Fi
         tangent.set_data(around, [size / T**2 * (at / T) ** slope for at in around])
         reading.set_text(f"slope {signed(slope, 2)} at {temperature_text(T)}")
         return (
-            f"{temperature_text(T)}, scale {scale:.3g}, {num_classes} classes, distance {distance:.2f}. Size of the gradient with "
-            f"T²: {size:.3g} (limit {limit:.3g}); without: {size / T**2:.3g}; slope without T²: {signed(slope, 2)}"
+            f"{temperature_text(T)}, scale {scale:.3g}, {num_classes} classes, distance {distance:.2f}. Size of the gradient "
+            f"with T²: {size:.3g} (limit {limit:.3g}); without: {size / T**2:.3g}; slope without T²: {signed(slope, 2)}"
         )
 
     return figure, update
