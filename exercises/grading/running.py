@@ -14,7 +14,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-from exercises.grading import sandbox
+from exercises.grading import sandbox, walls
 from exercises.grading.sandbox import Limits
 
 _START = 180.0  # seconds until torch is there, on a slow and busy machine
@@ -50,6 +50,8 @@ class Child:
         if self._process is not None and self._process.poll() is None:
             return
         self.stop()
+        if self.program is None:
+            walls.forbid_tracing()  # this process, too: a submission may see it
         line, environment = sandbox.command(self.limits, self.program, avoid_walls=self.avoid_walls)
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(

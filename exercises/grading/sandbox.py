@@ -97,6 +97,7 @@ def _bwrap(program: str) -> list[str]:
     """A file system of what Python and the course need to run, read only; no network; processes of its own."""
     line = [program, "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
     line += ["--die-with-parent", "--new-session", "--cap-drop", "ALL"]
+    line += ["--as-pid-1"]  # or bwrap's own first process, which anyone inside may trace, would hold our pipes
     if os.getuid() == 0:  # the child becomes nobody with these two, and loses them by it
         line += ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
     else:
