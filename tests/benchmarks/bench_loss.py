@@ -1,0 +1,135 @@
+"""What `distillation_loss` costs, forward and backward, beside what others use, and how exact each is: all in turn in one run.
+
+python tests/benchmarks/bench_loss.py [--rounds 9] [--small]
+
+The others are written here from their definitions: torchdistill's KDLoss (log-softmax and softmax, cross-entropy beside it),
+TRL's generalised JSD at beta 0 (no T², no labels), and torchtune's forward KL in 8 chunks (no T, no labels).
+"""
+
+import argparse
+import statistics
+import time
+
+import torch
+import torch.nn.functional as F
+
+from course_lib.losses import distillation_loss, soft_target_loss
+
+SHAPES = [(128, 10), (64, 1000), (1024, 2000), (512, 32000), (8, 128, 2000)]
+ALPHA = 0.5
+
+
+def as_rows(z, v, labels):
+    return z.reshape(-1, z.shape[-1]), v.reshape(-1, v.shape[-1]), labels.flatten()
+
+
+def plain(z, v, labels, T):
+    z, v, labels = as_rows(z, v, labels)
+    soft = F.kl_div(F.log_softmax(z / T, -1), F.log_softmax(v / T, -1), reduction="batchmean", log_target=True)
+    return ALPHA * T**2 * soft + (1 - ALPHA) * F.cross_entropy(z, labels)
+
+
+def kd_loss(z, v, labels, T):
+    z, v, labels = as_rows(z, v, labels)
+    soft = F.kl_div(torch.log_softmax(z / T, dim=1), torch.softmax(v / T, dim=1), reduction="batchmean")
+    return (1 - ALPHA) * F.cross_entropy(z, labels) + ALPHA * T**2 * soft
+
+
+def generalised_jsd(z, v, labels, T):
+    log_q, log_p = F.log_softmax(z / T, dim=-1), F.log_softmax(v / T, dim=-1)
+    return F.kl_div(log_q, log_p, reduction="none", log_target=True).sum() / labels.numel()
+
+
+def chunked_forward_kl(z, v, labels, T):
+    z, v, labels = as_rows(z, v, labels)
+    total = 0
+    for z_part, v_part in zip(z.chunk(8), v.chunk(8), strict=True):
+        p, log_q = F.softmax(v_part, -1, dtype=torch.float32), F.log_softmax(z_part, -1, dtype=torch.float32)
+        total = total - torch.masked_fill(p * log_q, torch.isinf(z_part), 0).sum()
+    return total / len(labels)
+
+
+SIDES = {
+    "plain four lines": plain,
+    "distillation_loss": lambda z, v, labels, T: distillation_loss(z, v, labels, T, ALPHA),
+    "torchdistill KDLoss": kd_loss,
+    "TRL GKD": generalised_jsd,
+    "torchtune chunked": chunked_forward_kl,
+}
+
+
+def logits(shape, apart=1.0):
+    generator = torch.Generator().manual_seed(0)
+    v = 3 * torch.randn(shape, generator=generator)
+    z = v + apart * 3 * torch.randn(shape, generator=generator)
+    return z, v, torch.randint(shape[-1], shape[:-1], generator=generator)
+
+
+def seconds(side, z, v, labels, repeats: int) -> float:
+    z = z.detach().requires_grad_()
+    started = time.perf_counter()
+    for _ in range(repeats):
+        z.grad = None
+        side(z, v, labels, 4.0).backward()
+    return (time.perf_counter() - started) / repeats
+
+
+def peak_bytes(side, z, v, labels) -> int:
+    """The most that torch held at a time beyond the inputs."""
+    z = z.detach().requires_grad_()
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
+        side(z, v, labels, 4.0).backward()
+    held = peak = 0
+    for event in profile.profiler.kineto_results.events():
+        if event.name() == "[memory]":
+            held += event.nbytes()
+            peak = max(peak, held)
+    return peak
+
+
+def errors(T: float, apart: float) -> dict[str, tuple[float, float]]:
+    """Of the soft term and of its gradient in float32, relative to float64, for those who have a T² and all its digits."""
+    z, v, _ = logits((64, 1000), apart)
+    exact = z.double().requires_grad_()
+    value = soft_target_loss(exact, v.double(), T)
+    (gradient,) = torch.autograd.grad(value, exact)
+    found = {}
+    for name, loss in (
+        ("plain", lambda z: T**2 * F.kl_div(F.log_softmax(z / T, -1), F.log_softmax(v / T, -1), None, None, "batchmean", True)),
+        ("ours", lambda z: soft_target_loss(z, v, T)),
+    ):
+        given = z.clone().requires_grad_()
+        ours = loss(given)
+        (its_gradient,) = torch.autograd.grad(ours, given)
+        away = (its_gradient.double() - gradient).norm() / gradient.norm()
+        found[name] = abs(ours.item() / value.item() - 1), away.item()
+    return found
+
+
+def main(rounds: int, shapes: list[tuple[int, ...]]) -> None:
+    torch.set_num_threads(1)
+    for shape in shapes:
+        given = logits(shape)
+        repeats = max(1, 200_000 // given[0].numel())
+        times = {name: [] for name in SIDES}
+        for _ in range(rounds + 1):
+            for name, side in SIDES.items():
+                times[name].append(seconds(side, *given, repeats))
+        print(f"{shape}: time, and times that of the plain four lines; peak memory / logits")
+        for name, side in SIDES.items():
+            ratio = statistics.median(a / b for a, b in zip(times[name][1:], times["plain four lines"][1:], strict=True))
+            held = peak_bytes(side, *given) / (4 * given[0].numel())
+            print(f"  {name:20s}{1e3 * statistics.median(times[name][1:]):9.3f} ms {ratio:6.2f} {held:6.1f}")
+    print("relative error in float32 of the soft term, and of its gradient, (64, 1000)")
+    for apart in (1.0, 0.01):
+        for T in (1, 4, 20, 100):
+            sides = "; ".join(f"{name} {value:.0e}, {gradient:.0e}" for name, (value, gradient) in errors(T, apart).items())
+            print(f"  T = {T:3d}, logits {3 * apart:g} apart: {sides}")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--small", action="store_true", help="without (512, 32000)")
+    arguments = parser.parse_args()
+    main(arguments.rounds, [shape for shape in SHAPES if not arguments.small or shape != (512, 32000)])
