@@ -13,7 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from course_lib.basics import device_of
-from course_lib.losses import DIVERGENCES, check_alpha, check_temperature, distillation_terms, hard_label_loss
+from course_lib.losses import (
+    DIVERGENCES,
+    check_alpha,
+    check_temperature,
+    distillation_loss,
+    distillation_terms,
+    hard_label_loss,
+)
 
 FloatOrSchedule = float | Callable[[float], float]  # a number, or a schedule: progress in [0, 1] -> number
 IGNORE_INDEX = -100  # the label of rows that count nowhere; torch's default
@@ -137,14 +144,13 @@ class Distillation:
         if teacher_logits is None:
             teacher_logits = self.teacher_logits(inputs)
         T, alpha = value_at(self.T, progress), value_at(self.alpha, progress)
-        check_alpha(alpha)
-        alpha = float(alpha)
-        soft, hard = distillation_terms(
-            student_logits, teacher_logits, labels, T, divergence=self.divergence, ignore_index=self.ignore_index
-        )
+        options = {"divergence": self.divergence, "ignore_index": self.ignore_index}
+        total = distillation_loss(student_logits, teacher_logits, labels, T, alpha, **options)
+        with torch.no_grad():  # the two terms are for the record: what they would keep for a gradient is the total's already
+            soft, hard = distillation_terms(student_logits, teacher_logits, labels, T, **options)
         accuracy = _accuracy(student_logits, labels, self.ignore_index)
-        log = {"soft": soft, "hard": hard, "T": T, "alpha": alpha, "accuracy": accuracy}
-        return Loss(alpha * soft + (1 - alpha) * hard, student_logits, log)
+        log = {"soft": soft, "hard": hard, "T": T, "alpha": float(alpha), "accuracy": accuracy}
+        return Loss(total, student_logits, log)
 
     @torch.no_grad()
     def teacher_logits(self, inputs: Tensor | dict) -> Tensor:
