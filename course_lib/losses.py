@@ -254,7 +254,7 @@ def _entry(divergence: str, beta: float) -> Divergence:
 
 # ---- rows, in blocks ----
 
-BLOCK = 2**15  # numbers that a CPU computes with at a time, so that what is made of them stays in its cache
+BLOCK = 2**16  # numbers that a CPU computes with at a time, so that what is made of them stays in its cache
 
 
 def _rows(z, v, labels, mask, shares: tuple[float, float], T: float, divergence: Divergence) -> Tensor:
