@@ -1,4 +1,4 @@
-"""What notebook 01 draws. Data in, a `StaticFigure` out; of live figures, the matplotlib figure and what moves it."""
+"""The figures of notebook 01. Data in, a `StaticFigure` out; of live figures, the matplotlib figure and what moves it."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple

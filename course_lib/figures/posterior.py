@@ -26,7 +26,7 @@ SIDE, BORDER_SIDE = 84, 300  # of the maps and of the grid on which borders are 
 
 
 class Learned(NamedTuple):
-    """What is shown of a student."""
+    """The numbers of a student that was trained."""
 
     colours: Tensor  # of its posterior: (SIDE, SIDE, 3)
     bits: float  # KL(truth‖student) on the points held out

@@ -1,4 +1,4 @@
-"""What notebook 07 draws. Data in, a `StaticFigure` out; of live figures, the matplotlib figure and what moves it."""
+"""The figures of notebook 07. Data in, a `StaticFigure` out; of live figures, the matplotlib figure and what moves it."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What can be observed of a training loop that runs without an error and is wrong. A figure of notebook 05."""
+"""The symptoms of training loops that run without an error and are wrong. A figure of notebook 05."""
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
@@ -31,7 +31,7 @@ class Recording(NamedTuple):
 
 
 class Observation(NamedTuple):
-    """What a recording says of one step: see `Recording`. `mark`: the last step at which the accuracies were measured."""
+    """The numbers of one step of a `Recording`. mark: the last step at which the accuracies were measured."""
 
     soft_target: list[float]
     loss: float

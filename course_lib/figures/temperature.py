@@ -1,4 +1,4 @@
-"""What notebook 02 draws. Data in, a `StaticFigure` out; of live figures, the matplotlib figure and what moves it."""
+"""The figures of notebook 02. Data in, a `StaticFigure` out; of live figures, the matplotlib figure and what moves it."""
 
 import math
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""What notebook 05 draws. Data in, a `StaticFigure` out; of live figures, the matplotlib figure and what moves it."""
+"""The figures of notebook 05. Data in, a `StaticFigure` out; of live figures, the matplotlib figure and what moves it."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -17,7 +17,7 @@ PANELS = ("batches", "test")
 
 
 class Curves(NamedTuple):
-    """How one student gets on, in [0, 1]: the share of right answers on each batch, and on the test images after each epoch.
+    """The progress of one student, in [0, 1]: the share of right answers on each batch, and on the test images by epoch.
 
     Both are lists that grow while it trains.
     """
