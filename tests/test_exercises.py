@@ -138,7 +138,9 @@ def test_the_readme_has_the_tables_that_the_exercises_give():
 def test_a_changed_number_is_written_into_both_tables_and_told_before(tmp_path, monkeypatch, capsys):
     text = release.README.read_text(encoding="utf8")
     stale = tmp_path / "README.md"
-    stale.write_text(re.sub(r"\| 6 \| 15 min \|", "| 6 | 99 min |", text).replace("entropy 2 |", "entropy 9 |"), encoding="utf8")
+    stale.write_text(
+        re.sub(r"\| 6 \| 15 min \|", "| 6 | 99 min |", text).replace("entropy 2 |", "entropy 9 |"), encoding="utf8"
+    )
     monkeypatch.setattr(release, "README", stale)
     assert release.main(["--check"]) == 1
     assert "README.md are not what the exercises give" in capsys.readouterr().err
