@@ -121,7 +121,7 @@ def test_the_teacher_scores_what_its_log_says():
     teacher = pretrained_language_teacher()
     assert not any(module.training for module in teacher.modules())
     assert bits_per_letter(teacher, encode(surnames().held_out)) == pytest.approx(logged, abs=0.0005)
-    assert logged < 3.06
+    assert logged < 3.08
 
 
 def test_the_teacher_knows_that_u_follows_q_and_that_names_end():
