@@ -1,7 +1,8 @@
-"""Batches for `fit` and `evaluate`, from a TensorDataset or any DataLoader, on the model's device."""
+"""Batches for `fit` and `evaluate`, from a TensorDataset or any DataLoader, and how those with labels are read."""
 
 import math
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -69,6 +70,38 @@ def _count_examples(batches: ShuffledBatches | DataLoader) -> int | None:
         return len(batches.sampler)
     except TypeError:  # a sampler, or an iterable, of unknown length
         return None
+
+
+class Batch(NamedTuple):
+    """A batch of labelled examples, as `HardLabels` and `Distillation` read it.
+
+    inputs: what the model is called on, a tensor, or a dict of its keyword arguments. labels: int64 of shape (...), or
+    probabilities (..., num_classes). teacher_logits: (..., num_classes) where they travel with the batch, else None.
+    """
+
+    inputs: Tensor | dict
+    labels: Tensor
+    teacher_logits: Tensor | None = None
+
+
+def read_batch(batch) -> Batch:
+    """Read columns (inputs, labels[, teacher logits]), or a dict with "labels", perhaps "teacher_logits", and inputs by name.
+
+    Labels are taken as they stand: a causal language model needs them shifted by one position, since each row of its logits
+    is about the token after it. Raises ValueError for any other form.
+    """
+    if isinstance(batch, Mapping) and "labels" in batch and len(batch) > 1:
+        inputs = {name: value for name, value in batch.items() if name not in ("labels", "teacher_logits")}
+        return Batch(inputs, batch["labels"], batch.get("teacher_logits"))
+    if isinstance(batch, list | tuple) and len(batch) in (2, 3):
+        return Batch(*batch)
+    got = f"{len(batch)} columns" if isinstance(batch, list | tuple) else f"a {type(batch).__name__}"
+    if isinstance(batch, Mapping):
+        got = f"a dict of {', '.join(map(repr, batch)) or 'nothing'}"
+    raise ValueError(
+        "data must have columns inputs, labels and, if wanted, teacher logits, or give dicts with 'labels' and the model's "
+        f"inputs by name; got {got}"
+    )
 
 
 def batches_in_order(data: TensorDataset | DataLoader, batch_size: int):

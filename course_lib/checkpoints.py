@@ -15,7 +15,7 @@ from course_lib.history import History
 
 @dataclass
 class Run:
-    """All that changes while `fit` runs, and what must be the same in the call that goes on with it."""
+    """All that changes while `fit` runs, and what it runs with."""
 
     model: nn.Module
     objective: object
@@ -23,7 +23,15 @@ class Run:
     batches: ShuffledBatches | DataLoader
     history: History
     device: torch.device
-    settings: dict[str, int | str]
+    batch_size: int
+    seed: int
+
+    @property
+    def settings(self) -> dict[str, int | str]:
+        """What must be the same in the call that goes on with a run."""
+        of = self.history
+        named = {"objective": of.objective, "epochs": of.planned_epochs, "steps_per_epoch": of.steps_per_epoch}
+        return {**named, "batch_size": self.batch_size, "seed": self.seed}
 
     def save(self, path: Path) -> None:
         """Write the run to `path`, in one move, so that a machine that stops halfway leaves the epoch before."""

@@ -1,17 +1,16 @@
-"""The two running examples: Fashion-MNIST, as a sample that ships and in full, and a 2-D mixture whose truth is known."""
+"""The running examples as data sets: Fashion-MNIST, as a sample that ships and in full; the 2-D mixture by its name."""
 
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.distributions import MultivariateNormal
+from torch import Tensor
 from torch.utils.data import TensorDataset
 
 from course_lib import fashion_files
-from course_lib.basics import check_positive_int
 from course_lib.fashion_files import DataError
+from course_lib.mixture import Mixture  # noqa: F401 - notebooks take both examples from here
 
 CLASSES = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
 PIXEL_MEAN, PIXEL_STD = 0.2860, 0.3530  # of the 60,000 official training images, with pixels in [0, 1]
@@ -65,71 +64,6 @@ def take_rows(dataset: TensorDataset, rows: Tensor | slice) -> TensorDataset:
 def to_pixels(images: Tensor) -> Tensor:
     """Normalised images back to brightness in [0, 1]."""
     return (images * PIXEL_STD + PIXEL_MEAN).clamp(0, 1)
-
-
-class Mixture(nn.Module):
-    """A mixture of 2-D Gaussians, one a class, whose posterior p(class | x) is known exactly.
-
-    It is a teacher like any other: called on points (n, 2) it gives logits (n, num_classes), here the exact
-    log-posterior, so that what a student learns can be compared with the truth. means: (num_classes, 2);
-    covariances: (num_classes, 2, 2), positive definite; priors: (num_classes,), adding up to 1. Without arguments:
-    four classes, two of which overlap so much that nobody can tell them apart in between.
-    """
-
-    def __init__(self, means=None, covariances=None, priors=None):
-        super().__init__()
-        means = _DEFAULT_MEANS if means is None else means
-        covariances = _DEFAULT_COVARIANCES if covariances is None else covariances
-        means = torch.as_tensor(means, dtype=torch.float32)
-        classes = means.shape[:1]  # (num_classes,)
-        priors = torch.ones(classes).softmax(0) if priors is None else torch.as_tensor(priors)
-        self.register_buffer("means", means)
-        self.register_buffer("covariances", torch.as_tensor(covariances, dtype=torch.float32))
-        self.register_buffer("priors", priors.to(torch.float32))
-        shapes = tuple(means.shape), tuple(self.covariances.shape), tuple(priors.shape)
-        if not means.numel() or shapes != ((*classes, 2), (*classes, 2, 2), classes):
-            raise ValueError(
-                "means, covariances and priors must have shapes (num_classes, 2), (num_classes, 2, 2) and (num_classes,); "
-                "got {}, {} and {}".format(*shapes)
-            )
-        if not (priors.min() > 0 and abs(float(priors.sum()) - 1) <= 1e-5):  # so put, nan is refused too
-            raise ValueError(f"priors must be above 0 and add up to 1, got {priors.tolist()}")
-        self._gaussians()  # raises if a covariance is not positive definite
-
-    @property
-    def num_classes(self) -> int:
-        return len(self.means)
-
-    def forward(self, points: Tensor) -> Tensor:
-        """log p(class | x), (n, num_classes), for points (n, 2)."""
-        joint = self._gaussians().log_prob(points[:, None]) + self.priors.log()
-        return joint.log_softmax(-1)
-
-    def posterior(self, points: Tensor) -> Tensor:
-        """p(class | x) by Bayes' rule, (n, num_classes), for points (n, 2)."""
-        return self(points).exp()
-
-    def sample(self, n: int, seed: int = 0) -> TensorDataset:
-        """n points (n, 2) and the classes (n,) that they were drawn from; the same for the same seed."""
-        check_positive_int("n", n)
-        generator = torch.Generator().manual_seed(seed)
-        labels = torch.multinomial(self.priors.cpu(), n, replacement=True, generator=generator)
-        noise = torch.randn(n, 2, 1, generator=generator)
-        scale = torch.linalg.cholesky(self.covariances.cpu())[labels]
-        points = self.means.cpu()[labels] + (scale @ noise)[..., 0]
-        return TensorDataset(points.to(self.means.device), labels.to(self.means.device))
-
-    def _gaussians(self) -> MultivariateNormal:
-        return MultivariateNormal(self.means, covariance_matrix=self.covariances)
-
-
-_DEFAULT_MEANS = ((-1.0, 0.9), (0.6, 0.9), (-0.2, -1.3), (2.6, -0.9))
-_DEFAULT_COVARIANCES = (
-    ((0.60, 0.15), (0.15, 0.45)),
-    ((0.60, -0.15), (-0.15, 0.45)),
-    ((1.00, 0.00), (0.00, 0.30)),
-    ((0.35, 0.20), (0.20, 0.60)),
-)
 
 
 def _read_splits(folder: Path, sha256: dict[str, str], device) -> FashionMNIST:

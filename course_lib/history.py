@@ -90,7 +90,7 @@ class History:
             lines.append(f"the loss is no number (NaN) from step {self.first_nan} on")
         shown = [name for name, column in self.by_epoch.items() if name == "loss" or not all(map(math.isnan, column))]
         if self.epochs:
-            lines.append("epoch  " + "  ".join(f"{name:>9}" for name in map(_heading, shown)))
+            lines.append("epoch  " + "  ".join(f"{name.replace('validation_accuracy', 'val. acc.'):>9}" for name in shown))
         rows = range(self.epochs)
         for row in rows if len(rows) <= 8 else [*rows[:3], None, *rows[-3:]]:
             if row is None:
@@ -104,7 +104,3 @@ def _number(value: SupportsFloat | None) -> float | None:
     if value is None:
         return None
     return float(value.item() if hasattr(value, "item") else value)  # torch warns of float(loss), which has a gradient
-
-
-def _heading(name: str) -> str:
-    return {"validation_accuracy": "val. acc."}.get(name, name)

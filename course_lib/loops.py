@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from course_lib.basics import check_positive_int, device_of, eval_mode, restore_modes, seeded
-from course_lib.batches import batches_in_order, check_last_batch, to_device, training_batches
+from course_lib.batches import batches_in_order, check_last_batch, read_batch, to_device, training_batches
 from course_lib.checkpoints import Run
 from course_lib.history import History
 from course_lib.objectives import (
@@ -23,7 +23,6 @@ from course_lib.objectives import (
     Loss,
     Objective,
     logits_of,
-    read_batch,
     rows_right,
     value_at,
 )
@@ -69,7 +68,7 @@ def fit(
     last_step = max(1, epochs * len(batches) - 1)  # max: a run of one step starts, and stays, at progress 0
     _learning_rate(lr, 1.0)  # tried before the first step, lest the last one fails
     optimizer = torch.optim.Adam(_trained(model, objective), lr=_learning_rate(lr, 0.0), fused=True)
-    run = Run(model, objective, optimizer, batches, history, device, _settings(history, batch_size, seed))
+    run = Run(model, objective, optimizer, batches, history, device, batch_size, seed)
 
     with seeded(seed, device), restore_modes(model):
         try:
@@ -118,7 +117,7 @@ def evaluate(
     device, right, rows = device_of(model), 0, 0
     for batch in batches_in_order(data, batch_size):
         inputs, labels, _ = read_batch(to_device(batch, device))
-        logits = _logits_of_dict(model, inputs) if isinstance(inputs, Mapping) else predict(model, inputs, batch_size)
+        logits = predict(model, inputs, batch_size)
         found = rows_right(logits, labels, ignore_index)
         right, rows = right + int(found.sum()), rows + len(found)
     if not rows:
@@ -126,19 +125,16 @@ def evaluate(
     return right / rows
 
 
-def predict(model: nn.Module, inputs: Tensor, batch_size: int = EVAL_BATCH_SIZE) -> Tensor:
+def predict(model: nn.Module, inputs: Tensor | dict, batch_size: int = EVAL_BATCH_SIZE) -> Tensor:
     """Return the logits of `model` in eval mode for (n, …) inputs, in their order and on their device.
 
-    The model is left as it was.
+    A dict of inputs by name is one batch, on the model's device. The model is left as it was.
     """
-    device = device_of(model, default=inputs.device)
     with eval_mode(model):
+        if isinstance(inputs, Mapping):
+            return logits_of(model, inputs)
+        device = device_of(model, default=inputs.device)
         return torch.cat([logits_of(model, part.to(device)).to(inputs.device) for part in inputs.split(batch_size)])
-
-
-def _logits_of_dict(model: nn.Module, inputs: Mapping) -> Tensor:
-    with eval_mode(model):
-        return logits_of(model, inputs)
 
 
 def with_teacher_logits(teacher: nn.Module, dataset: TensorDataset, batch_size: int = EVAL_BATCH_SIZE) -> TensorDataset:
@@ -194,12 +190,6 @@ def _as_loss(result: Loss | Tensor) -> Loss:
 
 def _ignored(objective: Objective) -> int:
     return getattr(objective, "ignore_index", IGNORE_INDEX)
-
-
-def _settings(history: History, batch_size: int, seed: int) -> dict[str, int | str]:
-    """What a checkpoint must have in common with the call that goes on from it."""
-    named = {"objective": history.objective, "epochs": history.planned_epochs, "steps_per_epoch": history.steps_per_epoch}
-    return {**named, "batch_size": batch_size, "seed": seed}
 
 
 def _learning_rate(lr: FloatOrSchedule, progress: float) -> float:

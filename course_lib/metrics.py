@@ -1,4 +1,4 @@
-"""Measures of outputs (entropy, divergence, accuracy, calibration), of models (parameters) and of experiments."""
+"""Measures of outputs (entropy, divergences, accuracy, agreement), of models (parameters) and of experiments (intervals)."""
 
 import math
 from collections.abc import Sequence
@@ -47,7 +47,7 @@ def total_variation(probabilities: Tensor, others: Tensor) -> Tensor:
 
 def accuracy(logits: Tensor, labels: Tensor) -> float:
     """Return the share of rows (n, num_classes) whose largest logit is that of their label (n,), in [0, 1]."""
-    _check_labelled("logits", logits, labels)
+    check_labelled("logits", logits, labels)
     return (logits.argmax(-1) == labels).float().mean().item()
 
 
@@ -61,54 +61,13 @@ def agreement(logits: Tensor, other_logits: Tensor) -> float:
     return (logits.argmax(-1) == other_logits.argmax(-1)).float().mean().item()
 
 
-class Reliability(NamedTuple):
-    """What a model is right about, by how sure it is: three float64 tensors (bins,), NaN in the first two for empty bins.
-
-    confidence, accuracy: the means over the rows of a bin; share: the part of all rows that is in it, adding up to 1.
-    """
-
-    confidence: Tensor
-    accuracy: Tensor
-    share: Tensor
-
-    @property
-    def expected_calibration_error(self) -> float:
-        """The distance between accuracy and confidence, averaged over the rows (Guo et al. 2017, equation 3), in [0, 1]."""
-        return (self.share * (self.accuracy - self.confidence).abs()).nansum().item()
-
-
-def reliability(probabilities: Tensor, labels: Tensor, bins: int = 15) -> Reliability:
-    """Rows (n, num_classes) sorted into `bins` equal parts of [0, 1] by their largest probability (Guo et al. 2017, section 2).
-
-    Bin k holds confidences in (k / bins, (k + 1) / bins], up to rounding. labels: int64 (n,). Raises ValueError, naming
-    the argument.
-    """
-    if isinstance(bins, bool) or not isinstance(bins, int) or bins < 1:
-        raise ValueError(f"bins must be an int of at least 1, got {bins!r}")
-    _check_labelled("probabilities", probabilities, labels)
-    if probabilities.min() < 0 or not torch.allclose(probabilities.sum(-1).double(), torch.ones(()).double(), atol=1e-2):
-        raise ValueError("probabilities must be at least 0 and add up to 1 in each row; logits need a softmax first")
-    confidence, guess = probabilities.max(-1)
-    confidence, right = confidence.double().clamp(max=1), (guess == labels).double()
-    of_row = (confidence * bins).ceil().long() - 1
-    count, total, hits = (
-        torch.zeros(bins, dtype=torch.float64, device=labels.device).index_add_(0, of_row, values)
-        for values in (torch.ones_like(right), confidence, right)
-    )
-    return Reliability(total / count, hits / count, count / len(labels))
-
-
-def expected_calibration_error(probabilities: Tensor, labels: Tensor, bins: int = 15) -> float:
-    """Return the distance of a model's confidence from its accuracy, on average: see `reliability`. 0 is perfect."""
-    return reliability(probabilities, labels, bins).expected_calibration_error
-
-
 def count_parameters(model: nn.Module) -> int:
     """Count the numbers that the parameters of `model` hold, frozen ones included."""
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def _check_labelled(name: str, rows: Tensor, labels: Tensor) -> None:
+def check_labelled(name: str, rows: Tensor, labels: Tensor) -> None:
+    """Raise ValueError, naming the argument, unless there is a label for each of at least one row."""
     if rows.dim() != 2 or labels.shape != rows.shape[:1] or not len(labels):
         raise ValueError(
             f"{name} and labels must have shapes (n, num_classes) and (n,), n being at least 1; "
@@ -152,14 +111,6 @@ def paired_interval(values: Sequence[float], others: Sequence[float]) -> Interva
     if len(values) != len(others):
         raise ValueError(f"values and others must be of the same length, one pair a seed; got {len(values)} and {len(others)}")
     return mean_interval([value - other for value, other in zip(values, others, strict=True)])
-
-
-def running_mean(values: Sequence[float], width: int) -> Tensor:
-    """Return the mean of each value and those before it, `width` in all, or as many as there are: float64 (len(values),)."""
-    sums = torch.tensor([0.0, *values], dtype=torch.float64).cumsum(0)
-    ends = torch.arange(1, len(sums))
-    starts = (ends - width).clamp(min=0)
-    return (sums[ends] - sums[starts]) / (ends - starts)
 
 
 def _t_975(freedom: int) -> float:

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
+from course_lib.calibration import expected_calibration_error
 from course_lib.losses import soft_targets
-from course_lib.metrics import accuracy, entropy_bits, expected_calibration_error
+from course_lib.metrics import accuracy, entropy_bits
 
 
 def log_spaced(lowest: float, highest: float, n: int) -> Tensor:
@@ -65,3 +66,11 @@ def margins(scores: Tensor) -> Tensor:
     """
     best = scores.topk(2).values
     return scores - torch.where(scores == best[:, :1], best[:, 1:], best[:, :1])
+
+
+def running_mean(values: Sequence[float], width: int) -> Tensor:
+    """Return the mean of each value and those before it, `width` in all, or as many as there are: float64 (len(values),)."""
+    sums = torch.tensor([0.0, *values], dtype=torch.float64).cumsum(0)
+    ends = torch.arange(1, len(sums))
+    starts = (ends - width).clamp(min=0)
+    return (sums[ends] - sums[starts]) / (ends - starts)

@@ -8,11 +8,12 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import course_lib.deploy.compare as module
+from course_lib.calibration import expected_calibration_error
 from course_lib.deploy import costs
 from course_lib.deploy.compare import compare
 from course_lib.deploy.costs import peak_memory
 from course_lib.deploy.onnx_models import OnnxModel, to_onnx, why_unavailable
-from course_lib.metrics import accuracy, expected_calibration_error
+from course_lib.metrics import accuracy
 from course_lib.models import new_student
 
 IMAGES = torch.randn(8, 1, 28, 28, generator=torch.Generator().manual_seed(0))

@@ -19,8 +19,8 @@ MODULES = sorted(module.relative_to(ROOT).as_posix() for module in (ROOT / "cour
 # counts as one; inside of it any module may import any other, without a circle.
 LAYERS = (
     ("losses", "vocabulary_losses", "schedules", "basics"),
-    ("metrics", "history", "batches", "fashion_files", "budget"),
-    ("soft_gradients", "humps", "sweeps", "checkpoints"),
+    ("metrics", "history", "batches", "fashion_files", "budget", "mixture"),
+    ("calibration", "soft_gradients", "humps", "sweeps", "checkpoints"),
     ("data", "models", "objectives"),
     ("loops",),
     ("language", "deploy"),
@@ -30,7 +30,7 @@ BESIDE = {  # what is in no layer, so that no layer imports it, and what of cour
     "__init__": (),
     "assets": (),
     "live": (),
-    "figures": ("losses", "schedules", "metrics", "soft_gradients", "humps", "sweeps", "budget", "data", "live"),
+    "figures": ("losses", "schedules", "metrics", "calibration", "soft_gradients", "humps", "sweeps", "budget", "data", "live"),
     "doctor": ("fashion_files", "models"),
 }
 FORBIDDEN = {  # of a module, or of all those in a folder: what else it must not import

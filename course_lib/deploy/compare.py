@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from course_lib.basics import device_of, eval_mode
+from course_lib.calibration import expected_calibration_error
 from course_lib.deploy.costs import (
     Latency,
     check_batch_sizes,
@@ -22,7 +23,7 @@ from course_lib.deploy.costs import (
 )
 from course_lib.deploy.onnx_models import OnnxModel
 from course_lib.loops import EVAL_BATCH_SIZE, predict
-from course_lib.metrics import accuracy, count_parameters, expected_calibration_error
+from course_lib.metrics import accuracy, count_parameters
 from course_lib.objectives import IGNORE_INDEX
 
 UNKNOWN = "–"

@@ -14,10 +14,11 @@ from matplotlib.transforms import offset_copy
 from torch import Tensor
 
 from course_lib.budget import Candidate, best_within
+from course_lib.calibration import reliability
 from course_lib.figures.parts import draw_runs
 from course_lib.figures.style import BEHIND, COLOURS, MARKERS, StaticFigure, log_axis, styled
 from course_lib.losses import soft_targets
-from course_lib.metrics import Interval, mean_interval, reliability
+from course_lib.metrics import Interval, mean_interval
 from course_lib.sweeps import calibration_errors
 
 LINES = {"teacher": "-.", "labels": "--", "distilled": "-"}

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from course_lib.figures.parts import draw_runs, filled, join_seeds, outlined, paired_bars, set_bars, show_image
 from course_lib.figures.style import BEHIND, COLOURS, MARKERS, StaticFigure, clip_to, percent, styled
-from course_lib.metrics import Interval, running_mean, total_variation
+from course_lib.metrics import Interval, total_variation
+from course_lib.sweeps import running_mean
 
 DASHES = {"labels": "--", "distilled": "-"}
 PANELS = ("batches", "test")
