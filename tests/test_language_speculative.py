@@ -167,7 +167,7 @@ def exact(teacher):
     return joint
 
 
-def writes_what_the_teacher_writes(teacher, student, exact, n=3000):
+def writes_what_the_teacher_writes(teacher, student, exact, n=1500):
     texts = [made.text for made in speculate(Remembering(teacher), Remembering(student), n, drafts=3, max_letters=2, seed=5)]
     counts = dict.fromkeys(exact, 0)
     for text in texts:

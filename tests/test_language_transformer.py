@@ -128,5 +128,5 @@ def test_the_teacher_knows_that_u_follows_q_and_that_names_end():
     teacher = pretrained_language_teacher()
     p = F.softmax(teacher(torch.tensor([[0, 17]]))[0, -1], -1)
     assert p[21] > 0.9  # u
-    p = F.softmax(teacher(encode(["abcdefghijklm"]).tensors[0])[0, -1], -1)
+    p = F.softmax(teacher(encode(["hollingsworth"]).tensors[0])[0, -1], -1)
     assert p[0] > 0.9

@@ -63,14 +63,18 @@ def write_rows(
     The whole row is read again for each letter. Large models keep what they made of it before (a KV cache); names are short.
     generator: of the model's device; without one, torch's default random numbers are used.
     """
-    ended = torch.zeros(len(rows), dtype=torch.bool, device=rows.device)
+    first = rows.shape[1]
+    rows = nn.functional.pad(rows, (0, max_letters + 2 - first), value=BOUNDARY)
+    going = torch.arange(len(rows), device=rows.device)  # the rows that have not ended
     with eval_mode(model):
-        while rows.shape[1] <= max_letters and not ended.all():
-            p = probabilities(logits_of(model, rows)[:, -1], temperature)
-            drawn = torch.multinomial(p, 1, generator=generator)[:, 0].masked_fill(ended, BOUNDARY)
-            rows = torch.cat([rows, drawn[:, None]], 1)
-            ended |= drawn == BOUNDARY
-    return nn.functional.pad(rows, (0, max_letters + 2 - rows.shape[1]), value=BOUNDARY)
+        for t in range(first, max_letters + 1):
+            if not len(going):
+                break
+            p = probabilities(logits_of(model, rows[going, :t])[:, -1], temperature)
+            drawn = torch.multinomial(p, 1, generator=generator)[:, 0]
+            rows[going, t] = drawn
+            going = going[drawn != BOUNDARY]
+    return rows
 
 
 def probabilities(logits: Tensor, temperature: float) -> Tensor:
