@@ -44,7 +44,7 @@ def test_a_teacher_is_worth_more_than_labels_on_the_same_thousand_names(held_out
 def test_without_the_shift_a_model_learns_to_copy(held_out):
     inputs, labels = encode(surnames().train[:1000]).tensors
     unshifted = inputs.masked_fill(labels == -100, -100)
-    student, history = train(TensorDataset(inputs, unshifted), HardLabels(), epochs=8)
-    assert history.by_epoch["loss"][-1] / math.log(2) < 0.01
+    student, history = train(TensorDataset(inputs, unshifted), HardLabels(), epochs=16)
+    assert history.by_epoch["loss"][-1] / math.log(2) < 0.02
     assert bits_per_letter(student, held_out) > 8
     assert torch.equal(student(inputs[:50]).argmax(-1)[labels[:50] != -100], inputs[:50][labels[:50] != -100])
