@@ -61,7 +61,7 @@ class Mixture(nn.Module):
         return TensorDataset(points.to(self.means.device), labels.to(self.means.device))
 
     def _gaussians(self) -> MultivariateNormal:
-        return MultivariateNormal(self.means, covariance_matrix=self.covariances)
+        return MultivariateNormal(self.means, covariance_matrix=self.covariances, validate_args=True)
 
 
 _DEFAULT_MEANS = ((-1.0, 0.9), (0.6, 0.9), (-0.2, -1.3), (2.6, -0.9))

@@ -70,8 +70,8 @@ def test_every_figure_has_a_verb_the_style_and_an_example(name):
 @pytest.mark.parametrize("name", [*MODULES, *SHARED])
 def test_a_figure_imports_no_other_figure(name):
     tree = ast.parse(inspect.getsource(importlib.import_module(f"course_lib.figures.{name}")))
-    froms = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
-    names = [f"{node.module}.{alias.name}" for node in froms for alias in node.names]
+    from_imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    names = [f"{node.module}.{alias.name}" for node in from_imports for alias in node.names]
     names += [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
     others = [each.removeprefix("course_lib.figures.").partition(".")[0] for each in names if "course_lib.figures" in each]
     assert set(others) <= set(SHARED)
