@@ -20,8 +20,9 @@ class Speculation:
     """A name, and what it took.
 
     teacher_calls, student_calls: how often each model was run. drafted, accepted: symbols of the student's, and those of
-    them that stand. rounds: for each call of the teacher what was drafted, how many symbols of it stand, and the symbol that
-    the teacher added ("" where the name had ended).
+    them that stand. Drafts behind a rejected one were made in vain, so their share is below `mean_acceptance`. rounds: for
+    each call of the teacher what was drafted, how many symbols of it stand, and the symbol that the teacher added ("" where
+    the name had ended).
     """
 
     text: str = ""
@@ -121,7 +122,8 @@ def expected_symbols(acceptance: float, drafts: int) -> float:
     """Return how many symbols a call of the teacher gives: (1 - a^(drafts + 1)) / (1 - a), between 1 and drafts + 1.
 
     acceptance: a, the mean of `course_lib.language.acceptance`, in [0, 1]. The formula takes each draft to be accepted
-    independently of the others, and texts to be long (Leviathan et al. 2023, equation 1).
+    independently of the others, and texts to be long (Leviathan et al. 2023, equation 1). Names are short: one that ends uses
+    up no further drafts, so that a call gives less than this.
     """
     check_positive_int("drafts", drafts)
     if not 0 <= acceptance <= 1:
