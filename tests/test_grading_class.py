@@ -93,7 +93,8 @@ def test_the_output_does_not_go_among_the_submissions(tmp_path, capsys):
 
 
 def test_no_submission_is_said(tmp_path, capsys):
-    assert command.main([str(tmp_path), "--out", str(tmp_path.parent / "out"), "--avoid", "bubblewrap"]) == 1
+    arguments = ["--out", str(tmp_path.parent / "out"), "--without-sandbox", "--avoid", "bubblewrap"]
+    assert command.main([str(tmp_path), *arguments]) == 1
     assert "holds no notebook" in capsys.readouterr().err
     assert command.main([str(tmp_path / "none"), "--out", str(tmp_path.parent / "out")]) == 1
     assert "there is no" in capsys.readouterr().err

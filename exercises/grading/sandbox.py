@@ -97,11 +97,12 @@ def _bwrap(program: str) -> list[str]:
     """A file system of what Python and the course need to run, read only; no network; processes of its own."""
     line = [program, "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
     line += ["--die-with-parent", "--new-session", "--cap-drop", "ALL"]
-    line += ["--as-pid-1"]  # or bwrap's own first process, which anyone inside may trace, would hold our pipes
     if os.getuid() == 0:  # the child becomes nobody with these two, and loses them by it
+        # bwrap's own first process stays root's: nobody can't trace it, and it alone may be ended when bwrap is.
         line += ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
     else:
         line += ["--unshare-user"]
+        line += ["--as-pid-1"]  # or bwrap's own first process, which all of the same user may trace, would hold our pipes
     made: set[str] = set()
     for path in _python():
         line += [*_parents(path, made), "--ro-bind", path, path]
