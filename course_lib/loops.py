@@ -22,6 +22,7 @@ from course_lib.objectives import (
     HardLabels,
     Loss,
     Objective,
+    in_dtype_of,
     logits_of,
     rows_right,
     value_at,
@@ -128,13 +129,14 @@ def evaluate(
 def predict(model: nn.Module, inputs: Tensor | dict, batch_size: int = EVAL_BATCH_SIZE) -> Tensor:
     """Return the logits of `model` in eval mode for (n, …) inputs, in their order and on their device.
 
-    A dict of inputs by name is one batch, on the model's device. The model is left as it was.
+    Floating-point inputs are given in the model's dtype. A dict of inputs by name is one batch, on the model's device. The
+    model is left as it was.
     """
     with eval_mode(model):
         if isinstance(inputs, Mapping):
-            return logits_of(model, inputs)
-        device = device_of(model, default=inputs.device)
-        return torch.cat([logits_of(model, part.to(device)).to(inputs.device) for part in inputs.split(batch_size)])
+            return logits_of(model, in_dtype_of(model, inputs))
+        device, batches = device_of(model, default=inputs.device), inputs.split(batch_size)
+        return torch.cat([logits_of(model, in_dtype_of(model, batch.to(device))).to(inputs.device) for batch in batches])
 
 
 def with_teacher_logits(teacher: nn.Module, dataset: TensorDataset, batch_size: int = EVAL_BATCH_SIZE) -> TensorDataset:

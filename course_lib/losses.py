@@ -1,20 +1,17 @@
 """Soft targets, the divergences between them, and the distillation loss.
 
 Symbols, as in Hinton, Vinyals & Dean 2015 (arXiv:1503.02531): v are the teacher's logits, z the student's, p and q their
-probabilities at temperature T. This module needs nothing but torch and may be copied as it is.
+probabilities at temperature T. This file needs nothing but torch and may be copied as it is; beside `loss_blocks.py` it gives
+the same numbers sooner and in less memory. It runs under autocast, torch.func, torch.compile(fullgraph=True), on the meta
+device and on what torch.inference_mode made. Labels are checked for their range on the CPU alone: no GPU is waited for.
 
-It differs from the usual four lines in two ways. *Accuracy*: a divergence of order (1/T)² that is multiplied by T² afterwards
-loses half its digits if it is a difference of logarithms, so no term is taken where it would cancel (`_kl_terms`); and half
-precision gives float32, because T² alone may exceed what float16 can hold. *Memory and time*: value and gradient are made in
-one go, by blocks of rows that stay in the cache, and only the gradient is kept (`_Rows`).
-
-It runs under autocast, torch.func, torch.compile(fullgraph=True), on the meta device and on what torch.inference_mode made.
-Whether labels are in range is read on the CPU alone: no GPU is waited for, which tells of a wrong label by its own assertion.
+It keeps digits that the usual four lines lose. A divergence of order (1/T)² that is multiplied by T² afterwards loses half of
+them if it is a difference of logarithms: no term is taken where it would cancel (`_kl_terms`). Half precision gives float32.
 """
 
 import math
 from collections.abc import Callable, Iterable
-from functools import partial
+from functools import cache, partial
 from numbers import Real
 from typing import NamedTuple
 
@@ -103,29 +100,13 @@ def distillation_loss(
     return _mean(_rows(z, v, labels, mask, (alpha * T * T, 1 - alpha), T, _entry(divergence, beta)), mask)
 
 
-def distillation_terms(
-    student_logits: Tensor, teacher_logits: Tensor, labels: Tensor, T: float = 2.0, *, ignore_index: int = -100, **options
-) -> tuple[Tensor, Tensor]:
-    """The two terms of `distillation_loss`, (soft, hard), for those who log them apart. Arguments as there.
-
-    Each keeps a gradient of its own: twice the memory of their sum.
-    """
-    z, _ = _check_pair(student_logits, teacher_logits, options.get("dim", -1))
-    mask = _label_mask(labels, z, ignore_index)
-    return soft_target_loss(student_logits, teacher_logits, T, mask=mask, **options), _hard(z, labels, mask)
-
-
 def hard_label_loss(student_logits: Tensor, labels: Tensor, *, ignore_index: int = -100, dim: int = -1) -> Tensor:
-    """Mean cross-entropy at temperature 1 over the rows whose label is not ignore_index.
+    """Mean cross-entropy at temperature 1 over the rows whose label is not ignore_index, the hard term of `distillation_loss`.
 
-    Shapes as in `distillation_loss`. Unlike torch's, it is computed in float32 for half precision and is a 0 that still
-    backpropagates, not NaN, when every label is ignored.
+    Unlike torch's, it is computed in float32 for half precision, and with every label ignored it is a 0 that backpropagates.
     """
     z = _check_logits("student_logits", student_logits, dim, least=2)
-    return _hard(z, labels, _label_mask(labels, z, ignore_index))
-
-
-def _hard(z: Tensor, labels: Tensor, mask: Tensor | None) -> Tensor:
+    mask = _label_mask(labels, z, ignore_index)
     return _mean(_rows(z, z.detach(), labels, mask, (0.0, 1.0), 1.0, DIVERGENCES["forward"]), mask)
 
 
@@ -192,30 +173,20 @@ class Divergence(NamedTuple):
     """An entry of DIVERGENCES: what a divergence is, given p, q and log(q / p), each (..., num_classes).
 
     value: -> (...), in nats. gradient: -> (..., num_classes), T times the value's derivative by z, up to a multiple of q in
-    each row; without one, autograd differentiates the value. in_float64: -> (value, gradient) by the textbook; it makes the
-    entry fast on CPUs, where p, q and log(q / p) are float64 for logits of lower precision.
+    each row; without one, autograd differentiates the value. textbook: its name in `loss_blocks`, if that knows it.
     """
 
     value: Callable[[Tensor, Tensor, Tensor], Tensor]
     gradient: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None
-    in_float64: Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]] | None = None
+    textbook: str = ""
 
 
 def _forward(p: Tensor, q: Tensor, log_ratio: Tensor) -> Tensor:
     return _kl_terms(p, q, log_ratio).sum(-1)
 
 
-def _forward_in_float64(p: Tensor, q: Tensor, log_ratio: Tensor) -> tuple[Tensor, Tensor]:
-    return -log_ratio.mul_(p).sum(-1), q.sub_(p)
-
-
 def _reverse(p: Tensor, q: Tensor, log_ratio: Tensor) -> Tensor:
     return _kl_terms(q, p, -log_ratio).sum(-1)
-
-
-def _reverse_in_float64(p: Tensor, q: Tensor, log_ratio: Tensor) -> tuple[Tensor, Tensor]:
-    value = (q * log_ratio).sum(-1)
-    return value, log_ratio.sub_(value[..., None]).mul_(q)
 
 
 def _jensen_shannon(p: Tensor, q: Tensor, log_ratio: Tensor, beta: float = 0.5) -> Tensor:
@@ -233,8 +204,8 @@ def _total_variation(p: Tensor, q: Tensor, log_ratio: Tensor) -> Tensor:
 
 
 DIVERGENCES = {
-    "forward": Divergence(_forward, _difference, _forward_in_float64),
-    "reverse": Divergence(_reverse, lambda p, q, log_ratio: _centred(q, log_ratio), _reverse_in_float64),
+    "forward": Divergence(_forward, _difference, "forward"),
+    "reverse": Divergence(_reverse, lambda p, q, log_ratio: _centred(q, log_ratio), "reverse"),
     "jsd": Divergence(_jensen_shannon, _jensen_shannon_gradient),
     "tvd": Divergence(_total_variation, lambda *given: _centred(given[1], _difference(*given).sign() / 2)),
 }
@@ -242,7 +213,7 @@ DIVERGENCES = {
 
 def _entry(divergence: str, beta: float) -> Divergence:
     _check_choice("divergence", divergence, DIVERGENCES)
-    _check_share("beta", beta)
+    check_alpha(beta, "beta")
     if beta == 0.5:
         return DIVERGENCES[divergence]
     if divergence != "jsd":
@@ -252,9 +223,7 @@ def _entry(divergence: str, beta: float) -> Divergence:
     return Divergence(partial(_jensen_shannon, beta=float(beta)), partial(_jensen_shannon_gradient, beta=float(beta)))
 
 
-# ---- rows, in blocks ----
-
-BLOCK = 2**16  # numbers that a CPU computes with at a time, so that what is made of them stays in its cache
+# ---- rows ----
 
 
 def _rows(z, v, labels, mask, shares: tuple[float, float], T: float, divergence: Divergence) -> Tensor:
@@ -264,9 +233,21 @@ def _rows(z, v, labels, mask, shares: tuple[float, float], T: float, divergence:
     # torch.func differentiates what is recorded. So it is if a torch to come should not have this question any more.
     if divergence.gradient is None or (not compiling and getattr(torch._C, "_are_functorch_transforms_active", bool)()):
         return _recorded(*given)
+    wanted = z.requires_grad and torch.is_grad_enabled()
     with torch.no_grad():
-        rows, gradient = _careful(*given) if compiling else _in_blocks(*given)
-    return _WithGradient.apply(z, rows, gradient, None if compiling else given[1:])
+        in_blocks = None if compiling else _in_blocks()
+        rows, gradient = in_blocks(_careful, _wide(z, v), *given, wanted) if in_blocks else _careful(*given, wanted)
+    return _WithGradient.apply(z, rows, gradient, None if compiling else given[1:]) if wanted else rows
+
+
+@cache
+def _in_blocks() -> Callable | None:
+    """What gives the numbers of `_careful` sooner and in less memory, where this file's neighbour is; else None."""
+    try:
+        from .loss_blocks import in_blocks
+    except ImportError:
+        return None
+    return in_blocks
 
 
 class _WithGradient(torch.autograd.Function):
@@ -286,54 +267,7 @@ class _WithGradient(torch.autograd.Function):
         return grad[..., None] * gradient, None, None, None
 
 
-def _in_blocks(z, v, labels, mask, shares, T: float, divergence: Divergence) -> tuple[Tensor, Tensor]:
-    num_classes, on_cpu, wide = z.shape[-1], z.device.type == "cpu", _wide(z, v)
-    rows, gradient = z.new_zeros(z.shape[:-1], dtype=wide), z.new_empty(z.shape, dtype=wide)
-    into = rows.view(-1), gradient.view(-1, num_classes)
-    z, v = z.reshape(-1, num_classes), v.reshape(-1, num_classes)
-    labels, mask, counted = *(x if x is None else x.flatten() for x in (labels, mask)), None
-    if on_cpu and mask is not None:  # the other rows are skipped, where that costs no waiting
-        counted, mask = mask.nonzero()[:, 0], None
-        gradient.zero_()
-    step = max(1, (BLOCK if on_cpu else 128 * BLOCK) // num_classes)
-    for start in range(0, len(z) if counted is None else len(counted), step):
-        at = slice(start, start + step) if counted is None else counted[start : start + step]
-        block = [x if x is None else x[at] for x in (z, v, labels, mask)]
-        quick = _in_float64(*block[:3], shares, T, divergence) if on_cpu and wide == torch.float32 else None
-        into[0][at], into[1][at] = quick or _careful(*block, shares, T, divergence)
-    return rows, gradient
-
-
-def _in_float64(z, v, labels, shares, T: float, divergence: Divergence) -> tuple[Tensor, Tensor] | None:
-    """What `_careful` gives, by the textbook in float64, in a third of its time; None where that may lose digits."""
-    soft, hard = shares
-    if divergence.in_float64 is None or not soft:
-        return None
-    a, b = z.double(), v.double()
-    if not math.isfinite(z.sum() + v.sum()):
-        # In place of -inf what has no probability either, times which 0 is 0 and anything else is infinite in float32.
-        a, b = a.clamp_(min=-1e300), b.clamp_(min=-1e300)
-    a, b = a.sub_(z.amax(-1, keepdim=True)), b.sub_(v.amax(-1, keepdim=True))
-    if hard:
-        labels = labels[:, None]
-        q_1, at_label = a.float().exp_(), a.gather(-1, labels)
-        sum_1 = q_1.sum(-1, keepdim=True)
-    a, b = a.mul_(1 / T), b.mul_(1 / T)
-    log_ratio, q, p = a - b, a.exp_(), b.exp_()
-    sum_q, sum_p = q.sum(-1, keepdim=True), p.sum(-1, keepdim=True)
-    log_ratio = log_ratio.sub_((sum_q / sum_p).log())
-    value, gradient = divergence.in_float64(p.mul_(1 / sum_p), q.mul_(1 / sum_q), log_ratio)
-    low, high = value.aminmax()
-    if not (low > 1e-7 and high < math.inf):  # below, float64's rounding would show in float32
-        return None
-    rows, gradient = soft * value, gradient.mul_(soft / T).float()
-    if hard:
-        rows = rows + hard * (sum_1.log() - at_label)[:, 0]
-        gradient.addcmul_(q_1, hard / sum_1).scatter_add_(-1, labels, torch.full_like(sum_1, -hard))
-    return rows.float(), gradient
-
-
-def _careful(z, v, labels, mask, shares, T: float, divergence: Divergence) -> tuple[Tensor, Tensor | None]:
+def _careful(z, v, labels, mask, shares, T: float, divergence: Divergence, with_gradient=True) -> tuple[Tensor, Tensor | None]:
     """Rows and gradient to the last digit of their dtype, in steps that can be differentiated, mapped and compiled."""
     if mask is not None:  # what stands in the other rows, NaN included, must not touch the result
         z, v = torch.where(mask[..., None], z, 0), torch.where(mask[..., None], v, 0)
@@ -344,25 +278,27 @@ def _careful(z, v, labels, mask, shares, T: float, divergence: Divergence) -> tu
     if soft:
         p, q, log_ratio = _compare(z, v, T)
         rows = soft * divergence.value(p, q, log_ratio)
-        if divergence.gradient is not None:
+        if with_gradient:
             gradient = divergence.gradient(p, q, log_ratio)
             # The sum over the classes is 0 but for rounding, which would be multiplied by T in the end.
             gradient = (gradient - q * gradient.sum(-1, keepdim=True)) * (soft / T)
     if hard:
         log_q, labels = torch.log_softmax(z, -1), labels[..., None]
         rows = rows - hard * log_q.gather(-1, labels)[..., 0]
-        gradient = gradient + hard * (log_q.exp() - (labels == torch.arange(z.shape[-1], device=z.device)).to(wide))
+        if with_gradient:
+            at_label = labels == torch.arange(z.shape[-1], device=z.device)
+            gradient = gradient + hard * (log_q.exp() - at_label.to(wide))
     if mask is not None:
         rows, gradient = torch.where(mask, rows, 0), torch.where(mask[..., None], gradient, 0)
-    return rows, gradient
+    return rows, gradient if with_gradient else None
 
 
 def _recorded(z, v, labels, mask, shares, T: float, divergence: Divergence) -> Tensor:
     """Rows that autograd and torch.func differentiate by themselves, however often."""
-    rows = _careful(z.detach(), v, labels, mask, shares, T, divergence)[0].detach()
+    rows = _careful(z.detach(), v, labels, mask, shares, T, divergence, False)[0].detach()
     # A derivative by -inf is NaN: it is taken at a number that makes as little of exp. The value is the true one.
     z, v = (torch.where(x == -math.inf, -1e30, x.to(_wide(x, x))) for x in (z, v))
-    smooth = _careful(z, v, labels, mask, shares, T, divergence)[0]
+    smooth = _careful(z, v, labels, mask, shares, T, divergence, False)[0]
     return smooth + (rows - smooth.detach())
 
 
@@ -380,7 +316,7 @@ def _wide(logits: Tensor, other: Tensor) -> torch.dtype:
 
 
 def _check_logits(name: str, logits: Tensor, dim: int = -1, least: int = 1) -> Tensor:
-    """logits, the classes moved to the last dimension."""
+    """logits, the classes moved to the last dimension. Raises unless there are `least` of them, or of zero rows any number."""
     if not isinstance(logits, Tensor):
         raise TypeError(f"{name} must be a torch.Tensor, got {type(logits).__name__}")
     if not logits.is_floating_point():
@@ -402,33 +338,29 @@ def _check_logits(name: str, logits: Tensor, dim: int = -1, least: int = 1) -> T
 def _check_pair(student_logits: Tensor, teacher_logits: Tensor, dim: int) -> tuple[Tensor, Tensor]:
     z = _check_logits("student_logits", student_logits, dim)
     v = _check_logits("teacher_logits", teacher_logits, dim)
-    for what in ("shape", "device"):
-        of_z, of_v = getattr(student_logits, what), getattr(teacher_logits, what)
-        if of_z != of_v:
-            both = f"{tuple(of_z)} and {tuple(of_v)}" if what == "shape" else f"{of_z} and {of_v}"
-            where = "have the same shape" if what == "shape" else "be on the same device"
-            raise ValueError(f"student_logits and teacher_logits must {where}, got {both}")
-    _check_logits("student_logits", student_logits, dim, least=2)
-    return z, v.detach()
+    both = "student_logits and teacher_logits must"
+    if z.shape != v.shape:
+        raise ValueError(f"{both} have the same shape, got {tuple(student_logits.shape)} and {tuple(teacher_logits.shape)}")
+    if z.device != v.device:
+        raise ValueError(f"{both} be on the same device, got {z.device} and {v.device}")
+    return _check_logits("student_logits", student_logits, dim, least=2), v.detach()
 
 
-def _check_rows(name: str, rows: Tensor, logits: Tensor, dtype: torch.dtype, fix: str) -> None:
+def _check_rows(name: str, rows: Tensor, z: Tensor, dtype: torch.dtype, fix: str) -> None:
     if not isinstance(rows, Tensor):
         raise TypeError(f"{name} must be a torch.Tensor, got {type(rows).__name__}")
-    if rows.shape != logits.shape[:-1]:
-        raise ValueError(
-            f"{name} must have shape {tuple(logits.shape[:-1])}, one entry for each row of logits {tuple(logits.shape)}; "
-            f"got {tuple(rows.shape)}"
-        )
+    shape = tuple(z.shape[:-1])
+    if rows.shape != shape:
+        every = f"one entry for each row of logits {tuple(z.shape)}"
+        raise ValueError(f"{name} must have shape {shape}, {every}; got {tuple(rows.shape)}")
     if rows.dtype != dtype:
         raise ValueError(f"{name} must have dtype {dtype}, got {rows.dtype} (if they hold the right values: {fix})")
-    if rows.device != logits.device:
-        raise ValueError(f"{name} must be on the device of the logits, {logits.device}; got {rows.device}")
+    if rows.device != z.device:
+        raise ValueError(f"{name} must be on the device of the logits, {z.device}; got {rows.device}")
 
 
 def _label_mask(labels: Tensor, z: Tensor, ignore_index: int) -> Tensor | None:
     """Which rows count, None for all. Raises where a label is none of the classes, if that can be known without waiting."""
-    last = z.shape[-1] - 1
     if isinstance(labels, Tensor) and labels.is_floating_point() and labels.numel() == z.numel():
         hint = "alpha * soft_target_loss(...) + (1 - alpha) * torch.nn.functional.cross_entropy(student_logits, labels)"
         raise ValueError(f"labels must have shape {tuple(z.shape[:-1])}, int64; for soft labels, {tuple(labels.shape)}: {hint}")
@@ -437,16 +369,14 @@ def _label_mask(labels: Tensor, z: Tensor, ignore_index: int) -> Tensor | None:
         raise TypeError(f"ignore_index must be an int, got {type(ignore_index).__name__}")
     if not -(2**63) <= ignore_index < 2**63:
         raise ValueError("ignore_index must fit into int64, as the labels do")
-    ends = _ends(labels)
+    last, ends = z.shape[-1] - 1, _ends(labels)
     if ends and 0 <= ends[0] and ends[1] <= last and not ends[0] <= ignore_index <= ends[1]:
         return None
     mask = labels != ignore_index
     ends = ends and _ends(labels[mask])
     if ends and not (0 <= ends[0] and ends[1] <= last):
-        raise ValueError(
-            f"labels must lie in 0..{last} (student_logits has {last + 1} classes) "
-            f"or be ignore_index={ignore_index}; got {ends[0] if ends[0] < 0 else ends[1]}"
-        )
+        allowed = f"lie in 0..{last} (student_logits has {last + 1} classes) or be ignore_index={ignore_index}"
+        raise ValueError(f"labels must {allowed}; got {ends[0] if ends[0] < 0 else ends[1]}")
     return mask
 
 
@@ -461,28 +391,22 @@ def _ends(labels: Tensor) -> tuple[int, int] | None:
 
 
 def check_temperature(T: float) -> None:
-    """Raise unless T is a finite number above 0."""
-    _check_real("T", T)
-    if not 0 < T < math.inf:  # no isfinite: a compiler may hold T for a symbol
+    """Raise TypeError or ValueError unless T is a finite number above 0."""
+    if not 0 < _real("T", T) < math.inf:  # no isfinite: a compiler may hold T for a symbol
         raise ValueError(f"T must be a finite number above 0, got {T}")
 
 
-def check_alpha(alpha: float) -> None:
-    """Raise unless alpha is a number in [0, 1]."""
-    _check_share("alpha", alpha)
+def check_alpha(alpha: float, name: str = "alpha") -> None:
+    """Raise TypeError or ValueError unless alpha is a number in [0, 1]."""
+    if not 0 <= _real(name, alpha) <= 1:
+        raise ValueError(f"{name} must lie in [0, 1], got {alpha}")
 
 
-def _check_share(name: str, value: float) -> None:
-    _check_real(name, value)
-    if not 0 <= value <= 1:
-        raise ValueError(f"{name} must lie in [0, 1], got {value}")
-
-
-def _check_real(name: str, value: float) -> None:
+def _real(name: str, value: float) -> float:
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a real number, got {type(value).__name__}")
     try:
-        float(value)
+        return float(value)
     except OverflowError:
         raise ValueError(f"{name} must be a number that fits into a float, got one that is larger") from None
 

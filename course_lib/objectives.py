@@ -19,8 +19,8 @@ from course_lib.losses import (
     check_alpha,
     check_temperature,
     distillation_loss,
-    distillation_terms,
     hard_label_loss,
+    soft_target_loss,
 )
 
 FloatOrSchedule = float | Callable[[float], float]  # a number, or a schedule: progress in [0, 1] -> number
@@ -53,6 +53,16 @@ def logits_of(model: nn.Module, inputs: Tensor | dict) -> Tensor:
             f"the model must give a tensor of logits, or an output with one in .logits; got {type(output).__name__}"
         )
     return logits
+
+
+def in_dtype_of(model: nn.Module, inputs: Tensor | dict) -> Tensor | dict:
+    """Return the inputs, those of floating point in the dtype of the model's parameters: a bfloat16 teacher wants bfloat16."""
+    dtype = next((each.dtype for each in model.parameters() if each.is_floating_point()), None)
+
+    def convert(value):
+        return value.to(dtype) if dtype and isinstance(value, Tensor) and value.is_floating_point() else value
+
+    return {name: convert(value) for name, value in inputs.items()} if isinstance(inputs, Mapping) else convert(inputs)
 
 
 class HardLabels:
@@ -128,16 +138,7 @@ class Distillation:
         device = next(value.device for value in tensors if isinstance(value, Tensor))
         if device_of(self.teacher, device) != device:  # not otherwise: a quantized model may refuse to be moved
             self.teacher.to(device)
-        dtype = next((each.dtype for each in self.teacher.parameters() if each.is_floating_point()), None)
-
-        def own_dtype(value):
-            return value.to(dtype) if dtype and isinstance(value, Tensor) and value.is_floating_point() else value
-
-        if isinstance(inputs, Mapping):
-            inputs = {name: own_dtype(value) for name, value in inputs.items()}
-        else:
-            inputs = own_dtype(inputs)
-        return logits_of(self.teacher.eval(), inputs)
+        return logits_of(self.teacher.eval(), in_dtype_of(self.teacher, inputs))
 
     def _check_student(self, student: nn.Module) -> None:
         theirs = {id(parameter) for parameter in self.teacher.parameters()}
@@ -152,6 +153,17 @@ class Distillation:
         settings = f"T={self.T}, alpha={self.alpha}, divergence={self.divergence!r}"
         more = _unless_default(self.ignore_index)
         return f"Distillation({type(self.teacher).__name__}, {settings}{more and ', ' + more})"
+
+
+def distillation_terms(
+    student_logits: Tensor, teacher_logits: Tensor, labels: Tensor, T: float = 2.0, *, ignore_index: int = -100, **options
+) -> tuple[Tensor, Tensor]:
+    """Return the two terms of `distillation_loss`, (soft, hard), for those who log them apart. Arguments as there.
+
+    Each keeps a gradient of its own: twice the memory of their sum.
+    """
+    hard = hard_label_loss(student_logits, labels, ignore_index=ignore_index, dim=options.get("dim", -1))
+    return soft_target_loss(student_logits, teacher_logits, T, mask=labels != ignore_index, **options), hard
 
 
 def _unless_default(ignore_index: int) -> str:

@@ -407,6 +407,17 @@ def test_a_model_is_asked_about_as_many_at_a_time_as_was_said(given, asked):
         sizes.clear()
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_a_teacher_in_another_dtype_is_given_its_own(dtype):
+    teacher = nn.Linear(3, 2).to(dtype)
+    inputs, labels = torch.randn(5, 3), torch.zeros(5, dtype=torch.int64)
+    expected = teacher(inputs.to(dtype))
+    assert torch.equal(predict(teacher, inputs, batch_size=5), expected)
+    cached = with_teacher_logits(teacher, TensorDataset(inputs, labels))
+    assert cached.tensors[0].dtype == torch.float32
+    assert torch.equal(cached.tensors[2], expected)
+
+
 def test_a_model_without_parameters_predicts():
     assert predict(nn.Identity(), torch.ones(3, 2)).tolist() == [[1, 1]] * 3
 

@@ -4,6 +4,7 @@ import math
 import subprocess
 import sys
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,17 +14,18 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from torch.autograd import gradcheck, gradgradcheck
 
+from course_lib import losses
 from course_lib.losses import (
     DIVERGENCES,
     Divergence,
     check_alpha,
     check_temperature,
     distillation_loss,
-    distillation_terms,
     hard_label_loss,
     soft_target_loss,
     soft_targets,
 )
+from course_lib.objectives import distillation_terms
 
 INF = math.inf
 FLOATS = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
@@ -762,3 +764,27 @@ def test_importing_the_losses_loads_nothing_but_torch():
     code = "import sys, torch; before = set(sys.modules); import course_lib.losses; print(*sorted(set(sys.modules) - before))"
     fresh = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert fresh.stdout.split() == ["course_lib", "course_lib.losses"]
+
+
+def test_a_copy_of_the_file_alone_gives_the_same_numbers(tmp_path):
+    (tmp_path / "copied.py").write_bytes(Path(losses.__file__).read_bytes())
+    code = """
+import torch, copied
+torch.manual_seed(0)
+z, v, labels = 3 * torch.randn(90, 2000), 3 * torch.randn(90, 2000), torch.randint(2000, (90,))
+labels[::7] = -100
+for divergence in copied.DIVERGENCES:
+    z.grad = None
+    loss = copied.distillation_loss(z.requires_grad_(), v, labels, 3, 0.7, divergence=divergence)
+    loss.backward()
+    print(repr(loss.item()), repr(z.grad.abs().sum().item()), repr(z.grad[1, 3].item()))
+assert copied._in_blocks() is None
+"""
+    alone = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path).stdout
+    code = code.replace("import torch, copied", "import torch; from course_lib import losses as copied").replace(
+        "assert copied._in_blocks() is None", "assert copied._in_blocks()"
+    )
+    whole = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    for one, other in zip(alone.split(), whole.split(), strict=True):
+        assert float(one) == pytest.approx(float(other), rel=1e-6)
+    assert len(alone.splitlines()) == 4
