@@ -109,6 +109,15 @@ def test_the_models_can_be_told_apart_by_colour_blind_readers_and_by_marker(kind
     assert len({style.MARKERS[name] for name in models}) == 4
 
 
+def test_the_models_stand_out_from_white():
+    def luminance(colour):
+        rgb = np.array(matplotlib.colors.to_rgb(colour))
+        return np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722]  # WCAG 2.2
+
+    for name in (*style.MARKERS, "quiet"):
+        assert 1.05 / (luminance(style.COLOURS[name]) + 0.05) >= 3, name  # what WCAG asks of graphics
+
+
 def test_drawing_needs_no_pyplot():
     code = f"""if True:
         import importlib, sys

@@ -1,5 +1,6 @@
 """`LiveFigure` without a browser: what it draws, what it says, what it refuses, and what it leaves behind."""
 
+import base64
 import copy
 import gc
 import subprocess
@@ -837,3 +838,25 @@ def test_an_axis_label_that_changes_is_drawn_again():
     axes_anew.set(xlabel="another", ylim=axes.get_ylim(), xlim=axes.get_xlim())
     live.set(n=8)
     np.testing.assert_array_equal(pixels(live.png()), pixels(LiveFigure(figure_anew, lambda: None).png()))
+
+
+def test_a_saved_notebook_shows_the_stills_under_each_other():
+    live = sine(T=(0.0, 4.0), stills=[{"T": 1.0}, {"T": 4.0}])
+    shown = live.png()
+    data, metadata = live._repr_mimebundle_()
+    assert data["text/plain"] == "T is 1.0\nT is 4.0"
+    assert live.values == {"T": 2.0}
+    assert live.text == "T is 2.0"
+    assert live.png() == shown
+    alone = []
+    for T in (1.0, 4.0):
+        live.set(T=T)
+        alone.append(pixels(live.png()))
+    assert np.array_equal(pixels(base64.b64decode(data["image/png"])), np.vstack(alone))
+    height, width = alone[0].shape[:2]
+    assert metadata["image/png"] == {"width": width // 2, "height": height, "alt": data["text/plain"]}
+
+
+def test_a_still_of_a_control_that_is_not_there():
+    with pytest.raises(ValueError, match="alpha is no control of this figure; it has T"):
+        sine(T=(0.0, 4.0), stills=[{"alpha": 1}])

@@ -15,6 +15,7 @@ from course_lib.checks.engine.core import SEED, TIME_LIMIT, Exercise, Part
 from course_lib.checks.engine.mistakes import Mistake
 from course_lib.checks.engine.observing import MAX_OBSERVATION
 from course_lib.checks.engine.report import CheckFailed, PartResult, Report
+from course_lib.checks.engine.trying import your_turn
 
 
 def _find_exercises() -> tuple[Exercise, ...]:
@@ -40,5 +41,6 @@ __all__ = [
     "Part",
     "PartResult",
     "Report",
+    "your_turn",
 ]
 __all__ += [exercise.name for exercise in EXERCISES]

@@ -19,9 +19,9 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from matplotlib.transforms import Bbox, TransformedBbox
 
 COLOURS = {
-    "teacher": "#0072B2",
-    "labels": "#E69F00",  # the student trained on labels
-    "distilled": "#56B4E9",  # the student trained on the teacher's outputs: of its hue
+    "teacher": "#00568C",
+    "labels": "#C98500",  # the student trained on labels
+    "distilled": "#3A9AD4",  # the student trained on the teacher's outputs: of its hue
     "truth": "#000000",
     "highlight": "#D55E00",
     "quiet": "#8C8C8C",

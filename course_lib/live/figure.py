@@ -5,16 +5,18 @@ import threading
 import time
 import weakref
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import ipywidgets as widgets
+import numpy as np
 from IPython import get_ipython
 from matplotlib.figure import Figure
 
 from course_lib.live.controls import assign, check_accepts, default_of, make_control, with_label
 from course_lib.live.kernel import click_waits, close_widget, forget, keep_while_shown, waiting_requests, weak
 from course_lib.live.painter import Painter
+from course_lib.live.png import PngWriter
 
 DRAWING_SHARE = 0.08  # of the time of long work; the rest of the promised tenth is for asking after the Stop button
 FASTEST_FRAME = 1 / 30  # seconds from frame to frame during long work: more than that nobody sees
@@ -33,11 +35,14 @@ class LiveFigure:
     controls: for each keyword of update a widget with a value (log_slider(…), ToggleButtons, …), or a short form:
     (min, max) or (min, max, step): a slider; (min, max, "log"): a logarithmic one; True or False: a checkbox; a list or
     {label: value}: a drop-down menu. A short form starts at update's own default for that keyword, if it has one, and
-    has the keyword as its label.
+    has the keyword as its label. stills: the states, each some controls' values by name, that a saved notebook shows under
+    each other where no kernel runs; without them it shows the state that the figure is in.
     Raises TypeError or ValueError, naming the argument that is wrong, and whatever the first `update` raises.
     """
 
-    def __init__(self, figure: Figure, update: Callable[..., str | None], **controls):
+    def __init__(
+        self, figure: Figure, update: Callable[..., str | None], *, stills: Sequence[Mapping[str, object]] = (), **controls
+    ):
         if not isinstance(figure, Figure):
             raise TypeError(f"figure must be a matplotlib.figure.Figure, got {type(figure).__name__}")
         if not callable(update):
@@ -45,6 +50,9 @@ class LiveFigure:
         self.figure, self.update, self.text, self.error = figure, update, "", None
         self.controls = {name: make_control(name, spec, default_of(update, name)) for name, spec in controls.items()}
         check_accepts(update, self.values)
+        self.stills = [dict(still) for still in stills]
+        for still in self.stills:
+            self._check_names(still)
         self.frames = 0  # drawn so far; tests count them
         self._painter, self._held, self._work = Painter(figure), False, None
         # JupyterLab may deliver widget messages in a thread of the kernel's (a subshell) while a cell is at work.
@@ -78,9 +86,7 @@ class LiveFigure:
 
     def set(self, **values) -> None:
         """Set controls, as the reader would, and draw one frame. ValueError, and nothing is changed, where one can't be."""
-        unknown = [name for name in values if name not in self.controls]
-        if unknown:
-            raise ValueError(f"{unknown[0]} is no control of this figure; it has {', '.join(self.controls) or 'none'}")
+        self._check_names(values)
         with self._lock:
             before, self._held = self.values, True
             try:
@@ -122,6 +128,27 @@ class LiveFigure:
             raise
         finally:
             self._work, self._stop.layout.display, self._stop_hint.value = None, "none", ""
+
+    def _check_names(self, values: Mapping[str, object]) -> None:
+        unknown = [name for name in values if name not in self.controls]
+        if unknown:
+            raise ValueError(f"{unknown[0]} is no control of this figure; it has {', '.join(self.controls) or 'none'}")
+
+    def _still(self) -> tuple[bytes, str, tuple[int, int]]:
+        """What a saved notebook shows: a PNG, its text equivalent, and its (width, height) in CSS pixels."""
+        width, height = self._painter.css_size
+        if not self.stills:
+            return self._png, self.text, (width, height)
+        with self._lock:
+            before, pixels, texts = self.values, [], []
+            try:
+                for still in self.stills:
+                    self.set(**{**before, **still})
+                    pixels.append(self._painter.pixels())
+                    texts.append(self.text)
+            finally:
+                self.set(**before)
+        return PngWriter()(np.vstack(pixels)), "\n".join(texts), (width, height * len(pixels))
 
     def _changed(self, change) -> None:
         if not self._held:
@@ -166,13 +193,13 @@ class LiveFigure:
     def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
         """The widgets where a kernel runs; where none does, a PNG with its text equivalent."""
         keep_while_shown(self)
-        width, height = self._painter.css_size
+        png, text, (width, height) = self._still()
         data = {
-            "text/plain": self.text,
-            "image/png": b64encode(self._png).decode(),
+            "text/plain": text,
+            "image/png": b64encode(png).decode(),
             WIDGET_VIEW: {"version_major": 2, "version_minor": 0, "model_id": self.widget.model_id},
         }
-        return data, {"image/png": {"width": width, "height": height, "alt": self.text}}
+        return data, {"image/png": {"width": width, "height": height, "alt": text}}
 
 
 def strip_widgets(notebook) -> None:

@@ -55,6 +55,11 @@ class Painter:
         self.draw()
         return self.encode(self.canvas.buffer_rgba())
 
+    def pixels(self) -> np.ndarray:
+        """The figure as it now stands, (height, width, 4) bytes, a copy."""
+        self.draw()
+        return np.array(self.canvas.buffer_rgba())
+
     def draw(self) -> None:
         """Bring the canvas up to date."""
         for axes in self.figure.axes:
