@@ -35,13 +35,50 @@ def test_there_are_pictures(path):
     assert any("image/png" in output.get("data", {}) for cell in code_cells(path) for output in cell.outputs)
 
 
+def is_folded(cell):
+    return cell.metadata.get("jupyter", {}).get("source_hidden", False)
+
+
 @notebooks
 def test_shape(path):
     notebook = read(path)
-    assert 12 <= len(notebook.cells) <= 30
+    assert 12 <= len(notebook.cells) <= 45
     live = [number for number, cell in enumerate(notebook.cells) if "LiveFigure(" in cell.source]
-    assert live[0] <= 5
-    assert "assert " in "".join(cell.source for cell in code_cells(path))
+    assert live[0] <= 6
+    assert [is_folded(cell) for cell in code_cells(path)[:2]] == [True, True]  # setting up, and imports
+
+
+@notebooks
+def test_what_is_folded_says_so_to_every_reader_and_what_is_not_is_short(path):
+    for cell in code_cells(path):
+        title = re.match(r"#@title (Set-up|Imports|Check|Figure)\b.*", cell.source)
+        assert is_folded(cell) == bool(title) == (cell.metadata.get("cellView") == "form"), cell.source[:80]
+        if not is_folded(cell):
+            lines = cell.source.splitlines()
+            assert len(lines) < 20, lines[0]
+            assert max(map(len, lines)) < 100, lines[0]
+
+
+@notebooks
+def test_claims_stand_in_cells_of_their_own(path):
+    checks = [cell for cell in code_cells(path) if cell.source.startswith("#@title Check")]
+    assert checks
+    assert all("assert " in cell.source for cell in checks)
+    assert not any(re.search(r"\bassert\b", cell.source) for cell in code_cells(path) if cell not in checks)
+
+
+@notebooks
+def test_a_notebook_can_be_read_in_half_an_hour(path):
+    words = sum(len(cell.source.split()) for cell in read(path).cells if cell.cell_type == "markdown")
+    assert words <= 1800
+
+
+@notebooks
+def test_the_reader_writes_and_guesses(path):
+    code = "\n".join(cell.source for cell in code_cells(path))
+    assert code.count("checks.your_turn(") >= 2
+    assert len(re.findall(r"\bGuess\(", code)) >= 1
+    assert len(re.findall(r"\.beside\(", code)) >= 1
 
 
 @notebooks
