@@ -149,7 +149,8 @@ def folds_the_set_up_and_what_its_notebook_folds(site, name):
     code = cells_of(name, "code")
     folded = [cell for cell in code if cell.metadata.get("jupyter", {}).get("source_hidden") or cell is code[0]]
     wanted = [words(cell.source) for cell in folded]
-    return [] if [words(tag.pre.get_text()) for tag in soup(site, name).article.find_all("details")] == wanted else wanted
+    found = [words(tag.pre.get_text()) for tag in soup(site, name).article.find_all("details", class_="hide")]
+    return [] if found == wanted else wanted
 
 
 @of_pages

@@ -68,10 +68,11 @@ def page(path: Path) -> nbformat.NotebookNode:
             cell.source = links(cell.source.replace(address.badge(path), note), path)
         else:
             folded = cell.metadata.get("jupyter", {}).get("source_hidden", False)
-            cell.metadata = nbformat.from_dict({"mystnb": _alternative(cell), "tags": ["hide-input"] * folded})
+            shown = {**_alternative(cell), **_title(cell)}
+            cell.metadata = nbformat.from_dict({"mystnb": shown, "tags": ["hide-input"] * folded})
     set_up = next(cell for cell in notebook.cells if cell.cell_type == "code")
     set_up.metadata.tags = ["hide-input"]
-    set_up.metadata.mystnb = {"code_prompt_show": "Set-up", "code_prompt_hide": "Set-up"}
+    set_up.metadata.mystnb = {"code_prompt_show": "Set-up", "code_prompt_hide": "Set-up", **set_up.metadata.mystnb}
     return notebook
 
 
@@ -97,6 +98,12 @@ def _alternative(cell: nbformat.NotebookNode) -> dict:
     """The text equivalent of a cell's picture, where myst-nb looks for it; the size it finds by itself."""
     texts = [output.metadata["image/png"].alt for output in cell.outputs if "image/png" in output.get("data", {})]
     return {"image": {"alt": "\n".join(texts)}} if texts else {}
+
+
+def _title(cell: nbformat.NotebookNode) -> dict:
+    """The title of a folded cell, `#@title …` in its first line, as the words that one clicks on."""
+    title = re.match(r"#@title (.+)", cell.source)
+    return {"code_prompt_show": title[1], "code_prompt_hide": title[1]} if title else {}
 
 
 def _in_repository(path: Path) -> str:
