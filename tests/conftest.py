@@ -10,7 +10,12 @@ hypothesis.settings.register_profile("course", deadline=None, derandomize=True, 
 hypothesis.settings.load_profile("course")
 
 
+# The tests of what others copy, which run once, with coverage; the rest is quicker without.
+COPIED = ("losses", "losses_stacks", "schedules", "objectives", "loops", "batches", "checkpoints", "history")
+
+
 def pytest_addoption(parser):
+    parser.addoption("--copied", choices=("only", "without"), help="only the tests of what others copy, or all but these")
     parser.addoption("--seeds", type=int, default=20, help="on how many seeds right and wrong answers are tried; CI: 200")
 
 
@@ -18,6 +23,19 @@ def pytest_addoption(parser):
 def pytest_xdist_auto_num_workers(config):
     """One more than xdist would take: a browser, a server or a sandbox is waited for a third of the time."""
     return (yield) + 1
+
+
+def pytest_ignore_collect(collection_path, config):
+    wanted, name = config.getoption("copied"), collection_path.name
+    if wanted == "only" and collection_path.is_dir() and collection_path.parent.name == "tests":
+        return True
+    if (
+        wanted
+        and name.startswith("test_")
+        and (name.removeprefix("test_").removesuffix(".py") in COPIED) == (wanted == "without")
+    ):
+        return True
+    return None
 
 
 def pytest_collection_modifyitems(items):

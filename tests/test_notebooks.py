@@ -7,6 +7,7 @@ import nbformat
 import pytest
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
+RECIPE = Path(__file__).parents[1] / "notebooks" / "recipe.md"
 EXERCISES = sorted((Path(__file__).parents[1] / "exercises").glob("*.ipynb"))
 notebooks = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
@@ -19,10 +20,15 @@ def code_cells(path):
     return [cell for cell in read(path).cells if cell.cell_type == "code"]
 
 
-def test_there_are_notebooks_and_beside_them_nothing():
+def test_there_are_notebooks_and_beside_them_the_recipe_alone():
     assert NOTEBOOKS
     made = {".ipynb_checkpoints", "__pycache__", ".virtual_documents"}  # by JupyterLab and Python
-    assert {path.name for path in NOTEBOOKS[0].parent.iterdir()} - made == {path.name for path in NOTEBOOKS}
+    assert {path.name for path in NOTEBOOKS[0].parent.iterdir()} - made == {path.name for path in NOTEBOOKS} | {RECIPE.name}
+
+
+def test_the_recipe_links_to_notebooks_that_are_there():
+    targets = set(re.findall(r"\]\(([^)]+)\)", RECIPE.read_text("utf8")))
+    assert targets == {path.name for path in NOTEBOOKS}
 
 
 @notebooks

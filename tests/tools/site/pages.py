@@ -11,6 +11,7 @@ import nbformat
 
 from tests.tools import address
 
+RECIPE = address.ROOT / "notebooks" / "recipe.md"
 README = address.ROOT / "README.md"
 LINK = re.compile(r"(?<=\]\()[^)\s]+(?=\))")
 ON_PAPER = {
@@ -43,6 +44,7 @@ def pictures() -> list[Path]:
 def write(folder: Path) -> None:
     for path in notebooks() + starters():
         nbformat.write(page(path), _target(folder, path))
+    _target(folder, RECIPE).write_text(links(RECIPE.read_text(encoding="utf8"), RECIPE), encoding="utf8")
     for path in pictures():
         shutil.copy(path, _target(folder, path))
     (folder / "index.md").write_text(home(), encoding="utf8")
@@ -52,8 +54,8 @@ def home() -> str:
     """Return the README, with the map of the site that goes into the sidebar."""
     text = README.read_text(encoding="utf8")
     text = text.replace(address.badge(notebooks()[0]), _launch("Open the first notebook in Colab", notebooks()[0]))
-    for caption, paths in (("Notebooks", notebooks()), ("Exercises", starters())):
-        names = "\n".join(_in_repository(path).removesuffix(".ipynb") for path in paths)
+    for caption, paths in (("Notebooks", [*notebooks(), RECIPE]), ("Exercises", starters())):
+        names = "\n".join(_in_repository(path.with_suffix("")) for path in paths)
         text += CONTENTS.format(caption=caption, names=names)
     return links(text, README)
 
@@ -78,7 +80,7 @@ def page(path: Path) -> nbformat.NotebookNode:
 
 def links(text: str, page: Path) -> str:
     """Links to what is on the site stay, links to other files of the repository lead to its address."""
-    here = {path.resolve() for path in [*notebooks(), *starters(), *pictures()]}
+    here = {path.resolve() for path in [*notebooks(), *starters(), *pictures(), RECIPE]}
 
     def there(link: re.Match) -> str:
         target, hash_sign, heading = link[0].partition("#")
