@@ -47,7 +47,7 @@ def temperature_gif(path: Path) -> None:
 
 def main_result_png(path: Path) -> None:
     cells = nbformat.read(HERE.parents[2] / "notebooks" / "01_dark_knowledge.ipynb", as_version=4).cells
-    cell = next(cell for cell in cells if "distilled.low > hard.high" in cell.source)
+    cell = next(cell for cell in cells if "experiments.plot_ways(" in cell.source)
     (png,) = (output.data["image/png"] for output in cell.outputs if "image/png" in output.get("data", {}))
     path.write_bytes(base64.b64decode(png))
 
