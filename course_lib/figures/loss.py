@@ -206,10 +206,10 @@ def plot_accuracy_by_alpha(alphas: Sequence[float], groups: Mapping[str, Sequenc
         at = [alpha + (0, 0.008, -0.008)[i] for alpha in alphas]  # no interval lies on another
         intervals = parts.draw_runs(axes, at, rows, "distilled", fmt=("^-", "v--", "P-.")[i], label=name)
         means = [interval.mean for interval in intervals]
-        k, offset, side, va = ((1, (0, 14), "center", "bottom"), (0, (12, 0), "left", "center"), (1, (8, -34), "left", "top"))[
-            i
-        ]
-        axes.annotate(name, (at[k], means[k]), offset, textcoords="offset points", ha=side, va=va, bbox=BEHIND)
+        # above the second point; to the right of the first; below the line, between two points
+        x, y, *offset = ((at[1], means[1], 0, 14), (at[0], means[0], 12, 0), (sum(at[-4:-2]) / 2, means[-3], 0, -6))[i]
+        side, va = (("center", "bottom"), ("left", "center"), ("center", "top"))[i]
+        axes.annotate(name, (x, y), offset, textcoords="offset points", ha=side, va=va, bbox=BEHIND)
         shown = ", ".join(f"{interval} at {alpha:g}" for alpha, interval in zip(alphas, intervals, strict=True))
         lines.append(f"{name}: {shown}")
     axes.set(xlabel="α, the weight of the soft term", ylabel="test accuracy, %", xticks=alphas, xlim=(-0.03, 1.03))
@@ -236,7 +236,7 @@ def plot_rounding(errors: dict[str, dict[str, dict[float, float]]]) -> StaticFig
             axes.plot(list(finite), list(finite.values()), marker=marker, linestyle=dashes, color=colour, label=name)
             if len(finite) < len(by_T):
                 at = max(finite), finite[max(finite)]
-                axes.annotate("then NaN", at, (0, 9), textcoords="offset points", ha="center", fontsize=11)
+                axes.annotate("then NaN", at, (0, -9), textcoords="offset points", ha="center", va="top", fontsize=11)
             texts.append(f"{formula}, {name}: " + ", ".join(f"{error:.1e}" for error in by_T.values()))
         temperatures = list(next(iter(by_format.values())))
         axes.set_title(formula)
