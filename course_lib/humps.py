@@ -54,6 +54,25 @@ def fit_one_hump(p: np.ndarray, divergence: str) -> OneHump:
     return OneHump(q, least, profile)
 
 
+class WidthFit(NamedTuple):
+    """The best student whose hump stands at a given age."""
+
+    q: np.ndarray  # (ages,)
+    divergence: float  # in nats
+
+
+def fit_width(p: np.ndarray, divergence: str, center: float) -> WidthFit:
+    """Return the best of all students with their hump at `center`, in years. Arguments and search as in `fit_one_hump`."""
+    log_p, measure, widths = torch.from_numpy(p).log(), _DIVERGENCES[divergence], _WIDTHS
+    for _ in range(3):
+        logits = _parabolas(np.array([float(center)]), widths)[0]
+        distances = measure(log_p, logits)
+        j = int(distances.argmin())
+        q, least = logits[j].softmax(-1).numpy(), float(distances[j])
+        widths = widths[j] * (widths[1] / widths[0]) ** np.linspace(-1, 1, 11)
+    return WidthFit(q, least)
+
+
 def mean_and_deviation(q: np.ndarray) -> tuple[float, float]:
     """Return the mean and the standard deviation of the age, in years, under the probabilities q."""
     mean = float(AGES @ q)

@@ -9,15 +9,17 @@ import torch
 
 from course_lib.figures import loss
 from course_lib.figures.parts import find
-from course_lib.humps import fit_one_hump, mean_and_deviation, two_humps
+from course_lib.humps import fit_one_hump, fit_width, mean_and_deviation, two_humps
 from course_lib.live import LiveFigure
+from course_lib.metrics import mean_interval
 
 V, Z = [3.0, 1.0, 0.0], [1.0, 1.0, 0.0]
 BY_HAND = {1: (0.379738, 0.463214), 2: (0.122183, 0.122697), 4: (0.030694, 0.029884), 20: (0.001143, 0.001132)}
 ERRORS = {
-    "usual": {"float16": {1: (1e-4, 1e-3), 100: (0.5, math.nan)}, "float32": {1: (0.0, 1e-7), 100: (1e4, math.inf)}},
-    "ours": {"float16": {1: (1e-8, 2e-4), 100: (1e-8, 2e-4)}, "float32": {1: (1e-8, 1e-7), 100: (1e-8, 1e-7)}},
+    "usual": {"float16": {1: 1e-3, 100: math.nan}, "float32": {1: 1e-7, 100: math.inf}},
+    "ours": {"float16": {1: 2e-4, 100: 2e-4}, "float32": {1: 0.0, 100: 1e-7}},
 }
+ALPHAS, RUNS = (0, 0.5, 1), {"clean": [[70, 72], [80, 80], [79, 81]], "wrong": [[50, 54], [60, 61], [70, 70]]}
 
 
 def live_directions():
@@ -28,11 +30,15 @@ def live_directions():
 
 def live_humps():
     figure, update = loss.live_humps()
-    live = LiveFigure(figure, update, distance=(0, 40), divergence=list(loss.NAMES))
-    return live, [{"distance": 0}, {"distance": 40, "divergence": "reverse"}, {"distance": 24, "divergence": "jsd"}]
+    live = LiveFigure(figure, update, distance=(0, 40), divergence=list(loss.NAMES), age=(0, 100))
+    return live, [{"distance": 0}, {"distance": 40, "divergence": "reverse", "age": 30}, {"distance": 24, "divergence": "jsd"}]
 
 
-STATIC = {"plot_rounding": lambda: loss.plot_rounding(ERRORS)}
+STATIC = {
+    "plot_losses": lambda: loss.plot_losses({"A": [3.0, 1.0], "B": [-1.0, -2.5]}),
+    "plot_accuracy_by_alpha": lambda: loss.plot_accuracy_by_alpha(ALPHAS, RUNS),
+    "plot_rounding": lambda: loss.plot_rounding(ERRORS),
+}
 LIVE = {"live_directions": live_directions, "live_humps": live_humps}
 
 
@@ -97,35 +103,57 @@ def test_the_curves_of_the_two_directions_are_those_of_every_T():
 
 
 @pytest.mark.parametrize("divergence", list(loss.NAMES))
-@pytest.mark.parametrize("distance", [0, 12, 30, 40])
-def test_the_numbers_of_the_humps(distance, divergence):
-    now, p = loss.humps(distance, divergence), two_humps(distance)
-    fit = fit_one_hump(p, divergence)
+@pytest.mark.parametrize(("distance", "age"), [(0, 50), (12, 47), (30, 35), (40, 99)])
+def test_the_numbers_of_the_humps(distance, divergence, age):
+    now, p = loss.humps(distance, divergence, age), two_humps(distance)
+    best, here = fit_one_hump(p, divergence), fit_width(p, divergence, age)
     np.testing.assert_array_equal(now.p, p)
-    np.testing.assert_array_equal(now.fit.q, fit.q)
-    assert (now.mean, now.deviation) == mean_and_deviation(fit.q)
-    assert (now.teacher_midway, now.student_midway) == (p[50] / p.max(), fit.q[50] / fit.q.max())
+    np.testing.assert_array_equal(now.best.q, best.q)
+    np.testing.assert_array_equal(now.here.q, here.q)
+    assert (now.best_age, now.here.divergence) == (mean_and_deviation(best.q)[0], here.divergence)
 
 
 @pytest.mark.parametrize("divergence", list(loss.NAMES))
-@pytest.mark.parametrize("distance", [0, 12, 30, 40])
-def test_the_humps_are_shown(distance, divergence):
+@pytest.mark.parametrize(("distance", "age"), [(0, 50), (12, 47), (30, 35), (40, 99)])
+def test_the_humps_are_shown(distance, divergence, age):
     figure, update = loss.live_humps()
-    update(distance=21, divergence="forward")
-    text = update(distance=distance, divergence=divergence)
-    now, name = loss.humps(distance, divergence), loss.NAMES[divergence]
+    update(distance=21, divergence="forward", age=3)
+    text = update(distance=distance, divergence=divergence, age=age)
+    now, name = loss.humps(distance, divergence, age), loss.NAMES[divergence]
     np.testing.assert_allclose(find(figure, "teacher p").get_ydata(), now.p)
-    np.testing.assert_allclose(find(figure, "student q").get_ydata(), now.fit.q)
+    np.testing.assert_allclose(find(figure, "student q").get_ydata(), now.here.q)
     np.testing.assert_allclose(find(figure, "area under p").get_xy()[:101], np.column_stack([np.arange(101), now.p]))
-    np.testing.assert_allclose(find(figure, "profile").get_ydata(), now.fit.profile)
-    assert find(figure, "fit").get_xydata()[0] == pytest.approx([now.mean, now.fit.divergence])
+    np.testing.assert_allclose(find(figure, "profile").get_ydata(), now.best.profile)
+    assert find(figure, "best age").get_xydata()[0] == pytest.approx([now.best_age, now.best.divergence])
+    assert find(figure, "this student").get_xydata()[0] == pytest.approx([age, now.here.divergence])
     assert find(figure, "divergence").get_text() == name
-    assert find(figure, "student in words").get_text() == f"student: {now.mean:.0f} ± {now.deviation:.0f} years"
-    assert max(now.p.max(), now.fit.q.max()) < find(figure, "teacher p").axes.get_ylim()[1]
+    assert find(figure, "now in words").get_text() == f"{now.here.divergence:.3f} at {age}"
+    assert max(now.p.max(), now.best.q.max()) < find(figure, "teacher p").axes.get_ylim()[1]
+    for label in ("teacher p", "profile"):  # every age is seen
+        assert find(figure, label).axes.get_xlim() == (0, 100)
     assert text == (
-        f"Humps {distance} years apart, {name}: the student says {now.mean:.1f} years, give or take {now.deviation:.1f}; "
-        f"{name} = {now.fit.divergence:.3f}. Midway the teacher has {100 * now.teacher_midway:.0f} % of its peak, "
-        f"the student {100 * now.student_midway:.0f} %"
+        f"Humps {distance} years apart, {name}: with the student's hump at {age} years it is {now.here.divergence:.3f} "
+        f"nats; the best age is {now.best_age:.0f}, with {now.best.divergence:.3f}"
+    )
+
+
+# ---- runs ----
+
+
+def test_losses_say_where_they_begin_and_end_and_0_is_seen_where_they_are_below_it():
+    picture = loss.plot_losses({"A": [3.0, 1.0], "B": [-1.0, -2.5]})
+    assert picture.width <= 900
+    assert picture.text == "Loss in the first and the last epoch. A: from 3.00 to 1.00; B: from −1.00 to −2.50"
+
+
+def test_accuracy_by_alpha_says_its_intervals():
+    picture = loss.plot_accuracy_by_alpha(ALPHAS, RUNS)
+    shown = {
+        name: ", ".join(f"{mean_interval(runs)} at {alpha:g}" for alpha, runs in zip(ALPHAS, rows, strict=True))
+        for name, rows in RUNS.items()
+    }
+    assert picture.text == (
+        f"Test accuracy in % by α, mean and 95 % interval of 2 runs. clean: {shown['clean']}; wrong: {shown['wrong']}"
     )
 
 
@@ -136,8 +164,6 @@ def test_rounding_says_its_numbers_and_bears_NaN():
     picture = loss.plot_rounding(ERRORS)
     assert picture.width <= 900
     assert picture.text == (
-        "Relative errors at T = 1, 100. usual, float16: loss 1.0e-04, 5.0e-01; gradient 1.0e-03, nan. "
-        "usual, float32: loss 0.0e+00, 1.0e+04; gradient 1.0e-07, inf. "
-        "ours, float16: loss 1.0e-08, 1.0e-08; gradient 2.0e-04, 2.0e-04. "
-        "ours, float32: loss 1.0e-08, 1.0e-08; gradient 1.0e-07, 1.0e-07"
+        "Relative errors of the gradient at T = 1, 100. usual, float16: 1.0e-03, nan. usual, float32: 1.0e-07, inf. "
+        "ours, float16: 2.0e-04, 2.0e-04. ours, float32: 0.0e+00, 1.0e-07"
     )

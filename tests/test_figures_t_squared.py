@@ -87,16 +87,25 @@ def test_the_live_gradient_moves_bars_and_numbers(T):
     p, q, with_t2, without = by_formula(T)
     for name, heights in (("teacher p", p), ("student q", q), ("with T²", with_t2), ("without T²", without)):
         assert [bar.get_height() for bar in find(figure, name)] == pytest.approx(heights)
+    at_1 = by_formula(1)[2]
     for name, values in (("with T²", with_t2), ("without T²", without)):
-        for k, value in enumerate(values):
+        assert [ghost.get_height() for ghost in find(figure, f"{name} at T = 1")] == pytest.approx(at_1)
+        for k, (value, before) in enumerate(zip(values, at_1, strict=True)):
             number = find(figure, f"{name} at class {k + 1}")
-            assert number.get_text() == signed(value)
-            assert abs(number.get_position()[1]) > abs(value)
+            assert number.get_text() == (signed(value) if abs(value) >= 0.0005 else "≈ 0")
+            assert abs(number.get_position()[1]) > max(abs(value), abs(before))  # beyond the bar and its ghost
             assert number.get_va() == ("bottom" if value >= 0 else "top")
             bar = find(figure, name)[k]
             assert number.get_position()[0] == pytest.approx(bar.get_x() + bar.get_width() / 2)
-    with_t2, without = (", ".join(map(signed, values)) for values in (with_t2, without))
+    with_t2, without = (", ".join(map(t_squared.short, values)) for values in (with_t2, without))
     assert text == f"T = {T}. Gradient with T²: {with_t2}; without: {without}; limit: −0.444, 0.222, 0.222"
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(-0.4214, "−0.421"), (0.0005, "0.001"), (-0.00004, "−0.00004"), (0.00031, "0.0003"), (0, "0.000")]
+)
+def test_a_number_is_written_so_that_it_is_not_0(number, text):
+    assert t_squared.short(number) == text
 
 
 def test_the_live_gradient_shows_the_numbers_that_the_notebook_names():
@@ -118,37 +127,27 @@ def test_the_live_slope_shows_sizes_limits_and_the_slope(T, scale, distance):
     def log_slope(at):
         return (math.log(size(at * 1.001)) - math.log(size(at / 1.001))) / (2 * math.log(1.001)) - 2
 
-    assert find(figure, "now with T²").get_xydata()[0] == pytest.approx([T, size(T)])
-    assert find(figure, "now without T²").get_xydata()[0] == pytest.approx([T, size(T) / T**2])
-    assert find(figure, "slope now").get_xydata()[0] == pytest.approx([T, log_slope(T)], abs=1e-3)
     limit = math.sqrt(2) * scale * distance / 2  # centred, the logits differ by ± scale · distance; over N = 2
-    assert list(find(figure, "limit with T²").get_ydata()) == pytest.approx([limit, limit])
-    assert list(find(figure, "limit without T²").get_ydata()) == pytest.approx([limit, limit / 1e4])
+    assert find(figure, "size now").get_xydata()[0] == pytest.approx([T, size(T) / limit])
+    assert find(figure, "slope now").get_xydata()[0] == pytest.approx([T, log_slope(T)], abs=1e-3)
 
     # The curves cover the axis and pass through the points.
     temperatures = find(figure, "with T²").get_xdata()
     assert min(temperatures) < 1
     assert max(temperatures) > 100
-    for name, power, value in (("with T²", 0, size), ("without T²", 2, size)):
-        assert find(figure, name).get_ydata() == pytest.approx([value(at) / at**power for at in temperatures.tolist()])
+    assert find(figure, "with T²").get_ydata() == pytest.approx([size(at) / limit for at in temperatures.tolist()])
     inner = slice(1, -1)
     assert find(figure, "slopes").get_ydata()[inner] == pytest.approx(
         [log_slope(at) for at in temperatures.tolist()][inner], abs=0.02
     )
     np.testing.assert_allclose(find(figure, "slopes").get_xdata(), temperatures)
 
-    # The tangent touches the curve without T² at T, and has the slope that is read off.
-    (x0, x1), (y0, y1) = find(figure, "slope at T").get_data()
-    assert math.sqrt(x0 * x1) == pytest.approx(T)
-    assert math.sqrt(y0 * y1) == pytest.approx(size(T) / T**2)
-    assert math.log(y1 / y0) / math.log(x1 / x0) == pytest.approx(log_slope(T), abs=1e-3)
-
-    reading = signed(find(figure, "slope now").get_ydata()[0], 2)
-    assert find(figure, "reading").get_text() == f"slope {reading} at T = {T}"
-    assert text.startswith(
-        f"T = {T}, scale {scale:.3g}, 2 classes, distance {distance:.2f}. Size of the gradient with T²: {size(T):.3g} "
+    words = f"{size(T) / limit:.2f} × the limit", f"slope {signed(find(figure, 'slope now').get_ydata()[0], 2)}"
+    assert (find(figure, "size in words").get_text(), find(figure, "slope in words").get_text()) == words
+    assert text == (
+        f"T = {T}, scale {scale:.3g}, 2 classes, distance {distance:.2f}. Size of the gradient with T²: {words[0]}; "
+        f"without T²: {words[1]}"
     )
-    assert text.endswith(f"slope without T²: {reading}")
 
 
 def test_the_live_slope_follows_the_number_of_classes():
@@ -156,8 +155,10 @@ def test_the_live_slope_follows_the_number_of_classes():
     for num_classes in (2, 10, 1000):
         text = update(T=1.0, scale=1.0, num_classes=num_classes, distance=0.5)
         v, z = ([value, *[0] * (num_classes - 1)] for value in (1, 0))
-        size = math.dist(softmax(v, 1), softmax(z, 1))
-        assert find(figure, "now with T²").get_ydata()[0] == pytest.approx(size)
+        limit = (
+            math.sqrt((1 - 1 / num_classes) ** 2 + (num_classes - 1) / num_classes**2) / num_classes
+        )  # the others move by -1/N
+        assert find(figure, "size now").get_ydata()[0] == pytest.approx(math.dist(softmax(v, 1), softmax(z, 1)) / limit)
         assert f", {num_classes} classes, " in text
 
 
@@ -187,20 +188,20 @@ def test_the_live_balance_shows_the_shares(T, alpha, student):
     numbers = [find(figure, f"share {kind} T²").get_text() for kind in ("with", "without")]
     assert [float(number.split()[0]) for number in numbers] == pytest.approx([100 * share(T, 1), 100 * share(T, -1)], abs=0.06)
     assert text == (
-        f"{student}, T = {T}, α = {alpha:.2f}. The soft term's share of the gradient: "
+        f"{student}, T = {T}, α = {alpha:.2f}. The soft term's fraction of the gradient: "
         f"{numbers[0]} with T², {numbers[1]} without"
     )
 
 
-def test_the_numbers_of_the_live_balance_never_lie_on_each_other():
+def test_the_numbers_of_the_live_balance_never_lie_on_each_other_or_on_the_curves():
     for T in (1, 1.2, 1.5, 2, 4, 50, 100):
         figure, _, _ = one_image(T=T, alpha=0.5)
         figure.canvas.draw()
         numbers = [find(figure, f"share {kind} T²") for kind in ("with", "without")]
         upper, lower = (number.get_window_extent() for number in numbers)
         assert not upper.overlaps(lower)
-        assert numbers[0].axes.bbox.x0 <= min(upper.x0, lower.x0)
-        assert max(upper.x1, lower.x1) <= numbers[0].axes.bbox.x1
+        assert find(figure, "with T²").axes.bbox.x1 <= min(upper.x0, lower.x0)
+        assert max(upper.x1, lower.x1) <= numbers[0].axes.bbox.x1  # where it would be cut off
 
 
 # ---- pictures ----

@@ -50,6 +50,22 @@ def test_the_fit_has_the_loss_of_the_course_and_no_other_hump_a_smaller_one(dist
     assert np.diff(inside, 2) == pytest.approx(np.diff(inside, 2).mean(), abs=1e-9)
 
 
+@given(st.integers(0, 40), st.sampled_from(["forward", "reverse", "jsd"]), st.integers(0, 100))
+def test_the_best_width_at_an_age_has_the_loss_of_the_course_and_no_other_width_a_smaller_one(distance, divergence, age):
+    p = humps.two_humps(distance)
+    fit = humps.fit_width(p, divergence, age)
+
+    def by_the_course(logits):
+        return soft_target_loss(logits, torch.tensor(p).log(), T=1, divergence=divergence).item()
+
+    assert by_the_course(torch.tensor(fit.q).log()) == pytest.approx(fit.divergence, rel=1e-6, abs=1e-10)
+    ages = torch.arange(101.0, dtype=torch.float64)
+    others = [by_the_course(-(((ages - age) / width) ** 2) / 2) for width in np.geomspace(2, 40, 60)]
+    assert fit.divergence <= min(others) + 1e-4
+    assert humps.fit_one_hump(p, divergence).divergence <= fit.divergence + 1e-4
+    assert fit.q.argmax() == age
+
+
 @pytest.mark.parametrize("distance", [0, 7, 20, 40])
 def test_forward_takes_over_mean_and_spread(distance):
     """As maximum likelihood does in an exponential family."""

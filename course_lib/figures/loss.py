@@ -1,28 +1,29 @@
 """The figures of notebook 04. Data in, a `StaticFigure` out; of live figures, the matplotlib figure and what moves it.
 
 v are the teacher's logits, z the student's, p and q their probabilities at T. KL(p‖q), forward, is the light blue of the
-distilled student, solid; KL(q‖p), reverse, is the highlight, dashed.
+distilled student, solid and a triangle; KL(q‖p), reverse, is the highlight, dashed and an open circle.
 """
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullLocator
 from torch import Tensor
 
-from course_lib.figures.parts import filled, outlined, paired_bars, set_bars, signed, temperature_axis, temperature_text
-from course_lib.figures.style import BEHIND, COLOURS, MARKERS, StaticFigure, styled
-from course_lib.humps import AGES, MIDDLE, OneHump, fit_one_hump, mean_and_deviation, two_humps
+from course_lib.figures import parts
+from course_lib.figures.parts import signed, temperature_axis, temperature_text
+from course_lib.figures.style import BEHIND, COLOURS, MARKERS, StaticFigure, log_axis, styled
+from course_lib.humps import AGES, OneHump, WidthFit, fit_one_hump, fit_width, mean_and_deviation, two_humps
 from course_lib.losses import soft_target_loss, soft_targets
 
 FORWARD = {"color": COLOURS["distilled"], "linestyle": "-"}
 REVERSE = {"color": COLOURS["highlight"], "linestyle": "--"}
 LOWEST, HIGHEST = 1, 20  # the temperatures between which the two directions are drawn
+LEAST = 1e-8  # the lower end of the axis of rounding errors
 
 NAMES = {"forward": "KL(p‖q)", "reverse": "KL(q‖p)", "jsd": "JSD(p, q)"}
 
@@ -52,8 +53,8 @@ def live_directions(v: Sequence[float], z: Sequence[float]) -> tuple[Figure, Cal
     cells = figure.add_gridspec(2, 2, width_ratios=[1, 1.5], height_ratios=[1.6, 1])
     left = figure.add_subplot(cells[:, 0])
     upper, lower = figure.add_subplot(cells[0, 1]), figure.add_subplot(cells[1, 1])
-    bars = paired_bars(left, len(v), {"teacher p": filled("teacher"), "student q": outlined("distilled")})
-    left.set(ylim=(0, 1.05), ylabel="probability at T")
+    bars = parts.paired_bars(left, len(v), {"teacher p": parts.filled("teacher"), "student q": parts.outlined("distilled")})
+    left.set(ylim=(0, 1), ylabel="probability at T")
     left.set_xticks(classes, [f"class {k + 1}" for k in classes])
     left.tick_params(bottom=False)
 
@@ -62,18 +63,21 @@ def live_directions(v: Sequence[float], z: Sequence[float]) -> tuple[Figure, Cal
     upper.set(ylim=(0, 1.25 * max(forward.max(), reverse.max())), ylabel="nats")
     lower.plot(grid, difference, color=COLOURS["truth"], linewidth=1.5, gid="differences")
     lower.axhline(0, color=COLOURS["quiet"], linewidth=1, zorder=1)
-    room = 0.15 * (difference.max() - difference.min())
-    lower.set(ylabel="apart, %", ylim=(difference.min() - room, difference.max() + room))
+    room = 0.15 * np.ptp(difference)
+    lower.set(ylabel="gap, %", ylim=(difference.min() - room, difference.max() + room))
+    # The reverse one is open and larger: where both have the same height, both are seen.
+    ring = {"marker": "o", "markersize": 15, "markerfacecolor": "none", "markeredgewidth": 2.2}
+    triangle = {"marker": MARKERS["distilled"], "markersize": 9, "markeredgecolor": "white"}
     points = [
-        axes.plot([1], [0], MARKERS[key], color=COLOURS[key], gid=f"{name} now", **style)[0]
+        axes.plot([1], [0], color=COLOURS[key], linestyle="", gid=f"{name} now", **style)[0]
         for axes, name, key, style in (
-            (upper, "forward", "distilled", {"markersize": 11, "markeredgecolor": "white"}),
-            (upper, "reverse", "highlight", {"markersize": 11, "markeredgecolor": "white"}),
-            (lower, "difference", "truth", {"markersize": 8}),
+            (upper, "forward", "distilled", triangle),
+            (upper, "reverse", "highlight", ring),
+            (lower, "difference", "truth", {"marker": MARKERS["truth"], "markersize": 8}),
         )
     ]
-    where = {"transform": lower.transAxes, "ha": "right", "va": "top", "clip_on": True}
-    reading = lower.text(0.97, 0.9, "", fontsize=13, gid="reading", **where)
+    where = {"transform": lower.transAxes, "ha": "right", "va": "top"}
+    reading = lower.text(0.97, 0.9, "", fontsize=13, gid="reading", clip_on=True, **where)
     lines = [
         axes.axvline(1, color=COLOURS["quiet"], linewidth=1, zorder=1, gid=f"T in the {name} panel")
         for axes, name in ((upper, "upper"), (lower, "lower"))
@@ -83,19 +87,18 @@ def live_directions(v: Sequence[float], z: Sequence[float]) -> tuple[Figure, Cal
         axes.tick_params(labelsize=11)
         axes.grid(axis="y")
     upper.tick_params(labelbottom=False)
-    for axes in (left, upper):  # above the axes, where nothing moves beneath them
+    for axes in (left, upper):
         axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1), ncols=2, columnspacing=1.2, handlelength=1.8)
 
     def update(T: float = 1.0) -> str:
         for group, logits in zip(bars, (v, z), strict=True):
-            set_bars(group, soft_targets(logits, T).tolist())
+            parts.set_bars(group, soft_targets(logits, T).tolist())
         now = directions(v, z, T)
         for point, value in zip(points, now, strict=True):
             point.set_data([T], [value])
         for line in lines:
             line.set_xdata([T, T])
-        shown = f"{signed(now.difference, 1)} %"
-        reading.set_text(shown)
+        reading.set_text(shown := f"{signed(now.difference, 1)} %")
         return (
             f"{temperature_text(T)}. T² KL(p‖q) = {now.forward:.4f}, T² KL(q‖p) = {now.reverse:.4f}; "
             f"reverse against forward: {shown}"
@@ -108,28 +111,26 @@ def live_directions(v: Sequence[float], z: Sequence[float]) -> tuple[Figure, Cal
 
 
 class Humps(NamedTuple):
-    """A two-humped teacher, the student that suits it best, its mean and deviation in years, and how high both are midway."""
+    """A two-humped teacher, the best student with one hump and its mean age, and a student whose hump is put somewhere."""
 
     p: np.ndarray
-    fit: OneHump
-    mean: float
-    deviation: float
-    teacher_midway: float  # as a share of the highest probability
-    student_midway: float
+    best: OneHump
+    best_age: float
+    here: WidthFit
 
 
-def humps(distance: int, divergence: str) -> Humps:
+def humps(distance: int, divergence: str, age: int) -> Humps:
     """Return the numbers that `live_humps` shows."""
     p = two_humps(distance)
-    fit = fit_one_hump(p, divergence)
-    return Humps(p, fit, *mean_and_deviation(fit.q), *(row[MIDDLE] / row.max() for row in (p, fit.q)))
+    best = fit_one_hump(p, divergence)
+    return Humps(p, best, mean_and_deviation(best.q)[0], fit_width(p, divergence, age))
 
 
 @styled
 def live_humps() -> tuple[Figure, Callable]:
-    """Draw a two-humped teacher, the one-humped student that suits it best, and how good a hump at other ages would be.
+    """Draw a two-humped teacher, a student with its one hump at an age, and how good a hump at every age would be.
 
-    (figure, update(distance, divergence)); a fit is made once for each pair.
+    (figure, update(distance, divergence, age)); a fit is made once for each three.
     """
     fitted = functools.cache(humps)
     figure = Figure(figsize=(8.8, 3.9), layout="constrained")
@@ -137,31 +138,35 @@ def live_humps() -> tuple[Figure, Callable]:
     (area,) = left.fill(AGES, 0 * AGES, color=COLOURS["teacher"], alpha=0.25, linewidth=0, gid="area under p")
     (line_p,) = left.plot(AGES, 0 * AGES, color=COLOURS["teacher"], label="teacher p")
     (line_q,) = left.plot(AGES, 0 * AGES, color=COLOURS["distilled"], linestyle="--", linewidth=3, label="student q")
-    left.set(xlim=(10, 90), ylim=(0, 0.115), xlabel="class: the age of the person, in years", ylabel="probability")
+    left.set(ylim=(0, 0.125), xlabel="class: the age of the person, in years", ylabel="probability")
     left.legend(loc="lower left", bbox_to_anchor=(-0.02, 1), ncols=2, columnspacing=1.2)
     above = {"transform": left.transAxes, "va": "top", "clip_on": True}
-    name = left.text(0.03, 0.97, "", fontsize=14, gid="divergence", **above)
-    words = left.text(0.98, 0.97, "", ha="right", fontsize=12, gid="student in words", **above)
+    name = left.text(0.02, 0.98, "", fontsize=14, gid="divergence", **above)
+    words = left.text(0.98, 0.98, "", ha="right", fontsize=13, gid="now in words", **above)
 
     (valley,) = right.plot(AGES, 0 * AGES, color=COLOURS["truth"], linewidth=1.5, gid="profile")
     dot = {"color": COLOURS["distilled"], "markersize": 13, "markeredgecolor": "white"}
-    (point,) = right.plot([50], [0], MARKERS["distilled"], gid="fit", **dot)
-    right.set(xlim=(10, 90), ylim=(-0.04, 1.5), xlabel="place of the student's hump", ylabel="least divergence, nats")
+    (best,) = right.plot([50], [0], "o", color=COLOURS["truth"], fillstyle="none", markersize=16, label="best age")
+    (point,) = right.plot([50], [0], MARKERS["distilled"], label="this student", **dot)
+    right.set(ylim=(-0.06, 1.5), xlabel="age of the student's hump", ylabel="divergence, nats")
+    right.legend(loc="lower left", bbox_to_anchor=(-0.02, 1), ncols=2, columnspacing=1, handlelength=1)
     right.grid(axis="y")
+    for axes in (left, right):
+        axes.set_xlim(AGES[0], AGES[-1])
 
-    def update(distance: int = 30, divergence: str = "forward") -> str:
-        now, shown = fitted(distance, divergence), NAMES[divergence]
+    def update(distance: int = 30, divergence: str = "forward", age: int = 50) -> str:
+        now, shown = fitted(distance, divergence, age), NAMES[divergence]
         area.set_xy(np.column_stack([AGES[_CORNERS], np.concatenate([now.p, [0, 0]])]))
         line_p.set_ydata(now.p)
-        line_q.set_ydata(now.fit.q)
-        valley.set_ydata(now.fit.profile)
-        point.set_data([now.mean], [now.fit.divergence])
-        words.set_text(f"student: {now.mean:.0f} ± {now.deviation:.0f} years")
+        line_q.set_ydata(now.here.q)
+        valley.set_ydata(now.best.profile)
+        best.set_data([now.best_age], [now.best.divergence])
+        point.set_data([age], [now.here.divergence])
         name.set_text(shown)
+        words.set_text(f"{now.here.divergence:.3f} at {age}")
         return (
-            f"Humps {distance} years apart, {shown}: the student says {now.mean:.1f} years, give or take {now.deviation:.1f}; "
-            f"{shown} = {now.fit.divergence:.3f}. Midway the teacher has {100 * now.teacher_midway:.0f} % of its peak, "
-            f"the student {100 * now.student_midway:.0f} %"
+            f"Humps {distance} years apart, {shown}: with the student's hump at {age} years it is {now.here.divergence:.3f} "
+            f"nats; the best age is {now.best_age:.0f}, with {now.best.divergence:.3f}"
         )
 
     return figure, update
@@ -170,42 +175,76 @@ def live_humps() -> tuple[Figure, Callable]:
 _CORNERS = [*range(len(AGES)), -1, 0]  # along the curve and back on the axis
 
 
+# ---- runs ----
+
+
+@styled
+def plot_losses(curves: Mapping[str, Sequence[float]]) -> StaticFigure:
+    """Draw each loss against the epoch in a panel of its own, with an axis of its own and a line at 0 where it goes below."""
+    figure = Figure(figsize=(9, 2.6), layout="constrained")
+    lines = []
+    for axes, (name, values) in zip(figure.subplots(1, len(curves)), curves.items(), strict=True):
+        axes.plot(range(1, len(values) + 1), values, color=COLOURS["truth"])
+        axes.set(xlabel="epoch", xticks=[1, len(values)], xlim=(1, len(values)))
+        axes.axhline(0, color=COLOURS["quiet"], linewidth=1, zorder=1)
+        axes.set_ylim(*((0, None) if min(values) > 0 else (None, max(1, *values))))
+        axes.set_title(name, fontsize=15)
+        lines.append(f"{name}: from {signed(values[0], 2)} to {signed(values[-1], 2)}")
+    figure.axes[0].set_ylabel("loss")
+    return StaticFigure(figure, "Loss in the first and the last epoch. " + "; ".join(lines))
+
+
+@styled
+def plot_accuracy_by_alpha(alphas: Sequence[float], groups: Mapping[str, Sequence[Sequence[float]]]) -> StaticFigure:
+    """Draw test accuracy in percent against α for up to three settings: every run, and the means with their 95 % intervals.
+
+    groups: name -> for each α the runs, one a seed. The second is meant to start low, the third to fall.
+    """
+    figure = Figure(figsize=(8.6, 4.4), layout="constrained")
+    axes, lines = figure.subplots(), []
+    for i, (name, rows) in enumerate(groups.items()):
+        at = [alpha + (0, 0.008, -0.008)[i] for alpha in alphas]  # no interval lies on another
+        intervals = parts.draw_runs(axes, at, rows, "distilled", fmt=("^-", "v--", "P-.")[i], label=name)
+        means = [interval.mean for interval in intervals]
+        # above the second point; to the right of the first; below the line, between two points
+        x, y, *offset = ((at[1], means[1], 0, 14), (at[0], means[0], 12, 0), (sum(at[-4:-2]) / 2, means[-3], 0, -6))[i]
+        side, va = (("center", "bottom"), ("left", "center"), ("center", "top"))[i]
+        axes.annotate(name, (x, y), offset, textcoords="offset points", ha=side, va=va, bbox=BEHIND)
+        shown = ", ".join(f"{interval} at {alpha:g}" for alpha, interval in zip(alphas, intervals, strict=True))
+        lines.append(f"{name}: {shown}")
+    axes.set(xlabel="α, the weight of the soft term", ylabel="test accuracy, %", xticks=alphas, xlim=(-0.03, 1.03))
+    axes.set_xticklabels([f"{alpha:g}" for alpha in alphas])
+    axes.grid(axis="y")
+    return StaticFigure(figure, f"Test accuracy in % by α, mean and 95 % interval of {len(rows[0])} runs. " + "; ".join(lines))
+
+
 # ---- rounding ----
 
 
 @styled
-def plot_rounding(errors: dict[str, dict[str, dict[float, tuple[float, float]]]]) -> StaticFigure:
-    """Draw the relative errors of a loss and of its gradient by T, one panel for each: NaN and infinity stand at the top.
+def plot_rounding(errors: dict[str, dict[str, dict[float, float]]]) -> StaticFigure:
+    """Draw the relative error of a gradient by T, a panel for each formula; a line ends before NaN and infinity.
 
-    errors: formula -> number format -> T -> (of the loss, of the gradient); at most two formulas and three formats.
+    errors: formula -> number format -> T -> error; at most three formats, which differ in marker, line and shade.
     """
-    figure = Figure(figsize=(8.8, 4.3), layout="constrained")
-    panels, top, bottom, texts = figure.subplots(1, 2, sharey=True), 300.0, 1e-9, []
-    markers = ("o", "s", "D")
-    for (formula, by_format), style in zip(errors.items(), (REVERSE, FORWARD), strict=False):
-        for (name, by_T), marker in zip(by_format.items(), markers, strict=False):
-            for axes, which in zip(panels, (0, 1), strict=True):
-                values = [pair[which] for pair in by_T.values()]
-                drawn = [max(min(value, top), bottom) if math.isfinite(value) else top for value in values]
-                axes.plot(list(by_T), drawn, marker=marker, label=f"{formula}, {name}", markersize=6, linewidth=1.5,
-                          color=style["color"], linestyle=style["linestyle"], markeredgecolor="white")  # fmt: skip
-                broken = [T for T, value in zip(by_T, values, strict=True) if not math.isfinite(value)]
-                if broken:
-                    axes.plot(broken, [top] * len(broken), "x", color=COLOURS["truth"], markersize=10, markeredgewidth=2)
-                    axes.text(broken[0] / 1.25, top, "NaN", ha="right", va="center", fontsize=11, bbox=BEHIND)
-            loss, gradient = (", ".join(f"{value:.1e}" for value in column) for column in zip(*by_T.values(), strict=True))
-            texts.append(f"{formula}, {name}: loss {loss}; gradient {gradient}")
-    temperatures = list(next(iter(next(iter(errors.values())).values())))
-    for axes, title in zip(panels, ("loss", "gradient"), strict=True):
-        axes.axhline(1, color=COLOURS["quiet"], linewidth=1, zorder=1)
-        axes.set_yscale("log")
-        axes.set(ylim=(bottom / 2, top * 2), title=title)
-        temperature_axis(axes.xaxis, min(temperatures), max(temperatures), ticks=[1, 4, 20, 100, 500], margin=1.1)
-        axes.yaxis.set_major_locator(FixedLocator([1e-8, 1e-6, 1e-4, 1e-2, 1, 100]))
-        axes.yaxis.set_minor_locator(NullLocator())
+    figure = Figure(figsize=(8.8, 3.9), layout="constrained")
+    panels, texts = figure.subplots(1, len(errors), sharey=True, squeeze=False)[0], []
+    styles = (("o", "-", "#D55E00"), ("s", "--", "#00568C"), ("D", ":", "#000000"))
+    for axes, (formula, by_format) in zip(panels, errors.items(), strict=True):
+        for (name, by_T), (marker, dashes, colour) in zip(by_format.items(), styles, strict=False):
+            finite = {T: max(error, LEAST) for T, error in by_T.items() if math.isfinite(error)}
+            axes.plot(list(finite), list(finite.values()), marker=marker, linestyle=dashes, color=colour, label=name)
+            if len(finite) < len(by_T):
+                at = max(finite), finite[max(finite)]
+                axes.annotate("then NaN", at, (0, -9), textcoords="offset points", ha="center", va="top", fontsize=11)
+            texts.append(f"{formula}, {name}: " + ", ".join(f"{error:.1e}" for error in by_T.values()))
+        temperatures = list(next(iter(by_format.values())))
+        axes.set_title(formula)
+        temperature_axis(axes.xaxis, min(temperatures), max(temperatures), ticks=[1, 2, 4, 20, 100, 500], margin=1.1)
+        log_axis(axes.yaxis, [1e-8, 1e-6, 1e-4, 1e-2, 1], words="{:.0e}".format)
+        axes.set_ylim(LEAST, 2)
         axes.grid(axis="y")
-    panels[0].set_ylabel("relative error")
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(errors), columnspacing=4)
+    panels[0].set_ylabel("relative error of the gradient")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, columnspacing=3, handlelength=3)
     shown = ", ".join(f"{T:g}" for T in temperatures)
-    return StaticFigure(figure, f"Relative errors at T = {shown}. " + ". ".join(texts))
+    return StaticFigure(figure, f"Relative errors of the gradient at T = {shown}. " + ". ".join(texts))

@@ -1,7 +1,7 @@
 """The figures of notebook 03. Data in, a `StaticFigure` out; of live figures, the matplotlib figure and what moves it.
 
-v are the teacher's logits, z the student's, (rows, num_classes). With T² is the light blue of the distilled student, solid;
-without it is the highlight, dashed; what holds in the limit of high T is grey and dotted.
+v are the teacher's logits, z the student's, (rows, num_classes). With T² is the light blue of the distilled student, solid or
+wide; without it is the highlight, dashed or narrow; what holds in the limit of high T is grey and dotted.
 """
 
 import functools
@@ -13,7 +13,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter
 from torch import Tensor
 
 from course_lib import soft_gradients
@@ -26,8 +26,8 @@ from course_lib.soft_gradients import gradient_slope, hard_gradient, mean_norm, 
 WITH = {"color": COLOURS["distilled"], "linestyle": "-"}
 WITHOUT = {"color": COLOURS["highlight"], "linestyle": "--"}
 LIMIT = {"color": COLOURS["quiet"], "linestyle": ":", "linewidth": 2}
-KINDS = ("with", "without")
 TEMPERATURES = (1, 100)  # the ends of every axis on which T stands
+SIZES = (0.1, 0.2, 0.5, 1, 2, 5, 10)  # on the axis of the gradient against its limit
 LEGEND_ABOVE = {"loc": "lower left", "bbox_to_anchor": (-0.02, 1), "columnspacing": 1.2}  # nothing moves beneath it there
 
 
@@ -50,40 +50,54 @@ def gradient_numbers(v: Tensor, z: Tensor, T: float) -> GradientNumbers:
     return GradientNumbers(p, q, with_t2, [entry / T**2 for entry in with_t2])
 
 
+def short(number: float) -> str:
+    """Write a number with three digits after the point, or with as many as it takes to see that it is not 0."""
+    return signed(number, 3 if abs(number) >= 0.0005 or number == 0 else math.ceil(-math.log10(abs(number))))
+
+
 @styled
 def live_gradient(v: Sequence[float], z: Sequence[float]) -> tuple[Figure, Callable]:
     """Draw one row of logits as probabilities, and its gradient with and without T²: (figure, update(T))."""
     v, z = (torch.as_tensor(logits, dtype=torch.float64) for logits in (v, z))
     classes, limit = range(len(v)), soft_gradients.soft_gradient_limit(z, v).tolist()
-    figure = Figure(figsize=(8.8, 3.3), layout="constrained")
+    figure = Figure(figsize=(8.8, 3.5), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=[1, 1.75])
     styles = {"teacher p": parts.filled("teacher"), "student q": parts.outlined("distilled")}
     probabilities = parts.paired_bars(left, len(v), styles, width=0.33)
-    left.set(ylim=(0, 1.05), ylabel="probability at T")
-    styles = {"with T²": parts.filled("distilled"), "without T²": parts.outlined("highlight")}
-    gradients = parts.paired_bars(right, len(v), styles, distance=0.46, width=0.4)
-    right.plot([k - 0.5 for k in classes], limit, ">", color=LIMIT["color"], label="limit of T → ∞")
-    at = [(f"{label} at class {k + 1}", k + shift) for label, shift in zip(styles, (-0.23, 0.23), strict=True) for k in classes]
+    left.set(ylim=(0, 1), ylabel="probability at T")
+    at_1 = gradient_numbers(v, z, 1).with_t2
+    gradients, at = [], []
+    for label, key, shift, width in (("with T²", "distilled", -0.2, 0.36), ("without T²", "highlight", 0.22, 0.2)):
+        where = [k + shift for k in classes]
+        ghosts = right.bar(where, at_1, width, facecolor="none", edgecolor="#777777", linewidth=1, linestyle=(0, (3, 2)))
+        ghosts.set_label(f"{label} at T = 1")
+        gradients.append(right.bar(where, [0] * len(v), width, color=COLOURS[key], label=label))
+        at += [(f"{label} at class {k + 1}", x) for k, x in enumerate(where)]
+    limits = right.plot([k - 0.45 for k in classes], limit, ">", color=LIMIT["color"], label="limit of T → ∞")
     numbers = [right.text(0, 0, "", ha="center", fontsize=11, clip_on=True, gid=name) for name, _ in at]
-    top = 1.5 * max(map(abs, limit))
+    top = 1.4 * max(map(abs, [*limit, *at_1]))
     right.axhline(0, color="#444444", linewidth=1)
     right.set(ylim=(-top, top), ylabel="gradient with respect to z")
     right.spines["bottom"].set_visible(False)
     for axes in (left, right):
         axes.set_xticks(classes, [f"class {k + 1}" for k in classes])
         axes.tick_params(bottom=False)
-        axes.set_xlim(-0.65, len(v) - 0.4)
-        axes.legend(ncols=2 if axes is left else 3, handlelength=1.4, **LEGEND_ABOVE)
+        axes.set_xlim(-0.6, len(v) - 0.4)
+    left.legend(ncols=2, handlelength=1.4, **LEGEND_ABOVE)
+    right.legend(handles=[*gradients, ghosts, *limits], labels=["with T²", "without", "at T = 1", "limit"], ncols=4,
+                 handlelength=1.4, **LEGEND_ABOVE)  # fmt: skip
 
     def update(T: float = 1.0) -> str:
         shown = gradient_numbers(v, z, T)
         for bars, values in zip((*probabilities, *gradients), shown, strict=True):
             parts.set_bars(bars, values)
-        for number, (_, x), value in zip(numbers, at, shown.with_t2 + shown.without_t2, strict=True):
-            number.set_text(signed(value))
-            number.set_position((x, value + 0.03 * top if value >= 0 else value - 0.04 * top))
+        values = shown.with_t2 + shown.without_t2
+        for number, (_, x), value, ghost in zip(numbers, at, values, at_1 + at_1, strict=True):
+            number.set_text(signed(value) if abs(value) >= 0.0005 else "≈ 0")
+            end = max(abs(value), abs(ghost)) + 0.04 * top  # beyond the dashed line, too
+            number.set_position((x, math.copysign(end, value)))
             number.set_va("bottom" if value >= 0 else "top")
-        with_t2, without, ends = (", ".join(map(signed, row)) for row in (shown.with_t2, shown.without_t2, limit))
+        with_t2, without, ends = (", ".join(map(short, row)) for row in (shown.with_t2, shown.without_t2, limit))
         return f"{temperature_text(T)}. Gradient with T²: {with_t2}; without: {without}; limit: {ends}"
 
     return figure, update
@@ -94,7 +108,7 @@ def live_gradient(v: Sequence[float], z: Sequence[float]) -> tuple[Figure, Calla
 
 @styled
 def live_slope(pairs: Callable[[int, float], tuple[Tensor, Tensor]]) -> tuple[Figure, Callable]:
-    """Draw the size of the gradient against T, and its slope: (figure, update(T, scale, num_classes, distance)).
+    """Draw the gradient's size against its limit, and its slope, along T: (figure, update(T, scale, num_classes, distance)).
 
     pairs(num_classes, distance): (v, z), each (rows, num_classes), at scale 1, the student that far from the teacher. The
     curve is computed once for each pair of arguments.
@@ -108,48 +122,41 @@ def live_slope(pairs: Callable[[int, float], tuple[Tensor, Tensor]]) -> tuple[Fi
         v, z = pairs(num_classes, distance)
         return size_curve(z, v, relative)
 
-    figure = Figure(figsize=(8.9, 4.4), layout="constrained")
-    left, right = figure.subplots(1, 2, width_ratios=[1.25, 1])
-    (line_with,) = left.plot([1], [1], label="with T²", **WITH)
-    (line_without,) = left.plot([1], [1], label="without T²", **WITHOUT)
-    limits = [
-        left.plot(TEMPERATURES, [1, 1], zorder=1, label=label, gid=f"limit {kind} T²", **LIMIT)[0]
-        for kind, label in (("with", "limit of T → ∞"), ("without", None))
-    ]
-    (tangent,) = left.plot([1], [1], color=COLOURS["truth"], linewidth=1.2, label="slope at T")
-    points = _points(left, 11)
-    _temperature_axis(left)
-    left.set(yscale="log", ylim=(1e-7, 30), ylabel="size of the gradient")
-    left.yaxis.set_minor_locator(NullLocator())
-    left.legend(ncols=2, handlelength=2.2, **LEGEND_ABOVE)
-
+    figure = Figure(figsize=(8.9, 4.2), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    left.set_title("size of the gradient with T², against its limit", fontsize=12)
+    left.axhline(1, **LIMIT)
+    (line_with,) = left.plot([1], [1], gid="with T²", **WITH)
+    point_size = _point(left, "distilled", 11, "size now")
+    log_axis(left.yaxis, SIZES, words=lambda size: f"{size:g} ×")
+    left.set(ylim=(SIZES[0], SIZES[-1]))
+    right.set_title("slope without T²: −2 if the argument holds", fontsize=12)
     right.axhline(-2, **LIMIT)
-    right.set_title("dotted: −2, the limit", color="#555555", fontsize=11)
     (line_slope,) = right.plot([1], [1], gid="slopes", **WITHOUT)
     point_slope = _point(right, "highlight", 11, "slope now")
-    where = {"transform": right.transAxes, "ha": "right", "va": "top", "clip_on": True}
-    reading = right.text(0.97, 0.97, "", fontsize=14, gid="reading", **where)
-    _temperature_axis(right)
-    right.set(ylim=(-4.1, -0.4), ylabel="slope without T²")
+    right.set(ylim=(-4, -0.5), yticks=[-4, -3, -2, -1])
+    readings = [
+        axes.text(0.97, height, "", fontsize=14, gid=gid, transform=axes.transAxes, ha="right", va="center", clip_on=True)
+        for axes, height, gid in ((left, 0.08, "size in words"), (right, 0.08, "slope in words"))
+    ]
+    for axes in (left, right):
+        _temperature_axis(axes)
+        axes.grid(axis="y")
 
-    def update(T: float = 1.0, scale: float = 1.0, num_classes: int = 10, distance: float = 0.5) -> str:
+    def update(T: float = 1.0, scale: float = 3.0, num_classes: int = 10, distance: float = 0.5) -> str:
         temperatures, sizes, slopes, limit = curve(num_classes, distance).scaled(scale)
         v, z = (scale * logits for logits in pairs(num_classes, distance))
-        line_with.set_data(temperatures, sizes)
-        line_without.set_data(temperatures, sizes / temperatures**2)
+        line_with.set_data(temperatures, sizes / limit)
         line_slope.set_data(temperatures, slopes)
-        limits[0].set_ydata([limit, limit])
-        limits[1].set_ydata([limit / at**2 for at in TEMPERATURES])
-        size, slope = mean_norm(soft_gradient(z, v, T)), gradient_slope(z, v, T)
-        points[0].set_data([T], [size])
-        points[1].set_data([T], [size / T**2])
+        relative, slope = mean_norm(soft_gradient(z, v, T)) / limit, gradient_slope(z, v, T)
+        point_size.set_data([T], [relative])
         point_slope.set_data([T], [slope])
-        around = [T / 2.5, T * 2.5]
-        tangent.set_data(around, [size / T**2 * (at / T) ** slope for at in around])
-        reading.set_text(f"slope {signed(slope, 2)} at {temperature_text(T)}")
+        shown = f"{relative:.2f} × the limit", f"slope {signed(slope, 2)}"
+        for reading, words in zip(readings, shown, strict=True):
+            reading.set_text(words)
         return (
-            f"{temperature_text(T)}, scale {scale:.3g}, {num_classes} classes, distance {distance:.2f}. Size of the gradient "
-            f"with T²: {size:.3g} (limit {limit:.3g}); without: {size / T**2:.3g}; slope without T²: {signed(slope, 2)}"
+            f"{temperature_text(T)}, scale {scale:.3g}, {num_classes} classes, distance {distance:.2f}. "
+            f"Size of the gradient with T²: {shown[0]}; without T²: {shown[1]}"
         )
 
     return figure, update
@@ -185,25 +192,32 @@ def plot_gradient_sizes(v: Tensor, students: dict[str, Tensor]) -> StaticFigure:
 
 @styled
 def live_balance(v: Tensor, students: dict[str, Tensor], labels: Tensor) -> tuple[Figure, Callable]:
-    """Draw the soft term's share of the gradient against T, with and without T²: (figure, update(T, alpha, student)).
+    """Draw the soft term's fraction of the gradient against T, with and without T²: (figure, update(T, alpha, student)).
 
     v, and the logits of each student: (rows, num_classes); labels: (rows,).
     """
     grid = _temperatures(61)
     soft = {name: [mean_norm(soft_gradient(z, v, T)) for T in grid] for name, z in students.items()}
     hard = {name: mean_norm(hard_gradient(z, labels)) for name, z in students.items()}
-    figure = Figure(figsize=(7.2, 3.6), layout="constrained")
-    axes = figure.subplots()
-    lines = [axes.plot([1], [0], label=label, **style)[0] for label, style in (("with T²", WITH), ("without T²", WITHOUT))]
-    (line_alpha,) = axes.plot(TEMPERATURES, [0, 0], label="α", zorder=1, **LIMIT)
+    figure = Figure(figsize=(8.2, 3.8), layout="constrained")
+    axes, beside = figure.subplots(1, 2, width_ratios=[1, 0.24])
+    beside.axis("off")
+    lines = [axes.plot([1], [0], gid=gid, **style)[0] for gid, style in (("with T²", WITH), ("without T²", WITHOUT))]
+    (line_alpha,) = axes.plot(TEMPERATURES, [0, 0], gid="α", zorder=1, **LIMIT)
     (line_T,) = axes.plot([1, 1], [0, 1], color=COLOURS["quiet"], linewidth=1, zorder=1, gid="T")
-    points = _points(axes, 12)
-    numbers = [axes.text(1, 0, "", fontsize=13, bbox=BEHIND, clip_on=True, gid=f"share {kind} T²") for kind in KINDS]
+    points = [_point(axes, key, 12, f"now {kind} T²") for key, kind in (("distilled", "with"), ("highlight", "without"))]
+    numbers = []
+    for kind, dashes, marker, height, key in (
+        ("with", "solid", "▲", 0.76, "teacher"),
+        ("without", "dashed", "✖", 0.36, "highlight"),
+    ):
+        beside.text(0, height + 0.1, f"{marker} {kind} T²\n({dashes})", va="bottom", linespacing=1.3, color=COLOURS[key])
+        numbers.append(beside.text(0, height, "", fontsize=17, va="center", clip_on=True, gid=f"share {kind} T²"))
+    beside.text(0, 0.1, "α (dotted)", color="#555555")
     _temperature_axis(axes)
-    axes.set(ylim=(-0.04, 1.08), ylabel="soft term's share of the gradient")
+    axes.set(ylim=(-0.03, 1), ylabel="soft term's fraction of the gradient")
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f} %"))
     axes.grid(axis="y")
-    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 
     def update(T: float = 1.0, alpha: float = 0.5, student: str = next(iter(students))) -> str:
         now = soft_shares(mean_norm(soft_gradient(students[student], v, T)), hard[student], T, alpha)
@@ -212,24 +226,15 @@ def live_balance(v: Tensor, students: dict[str, Tensor], labels: Tensor) -> tupl
             line.set_data(grid, shares)
         line_alpha.set_ydata([alpha, alpha])
         line_T.set_xdata([T, T])
-        leftwards = T > 40
-        for point, number, share, above in zip(points, numbers, now, (True, now[1] < 0.12), strict=True):
+        for point, number, share in zip(points, numbers, now, strict=True):
             point.set_data([T], [share])
             number.set_text(percent(share))
-            number.set_position((T / 1.1 if leftwards else T * 1.1, share + (0.03 if above else -0.03)))
-            number.set_va("bottom" if above else "top")
-            number.set_ha("right" if leftwards else "left")
         return (
-            f"{student}, {temperature_text(T)}, α = {alpha:.2f}. The soft term's share of the gradient: "
+            f"{student}, {temperature_text(T)}, α = {alpha:.2f}. The soft term's fraction of the gradient: "
             f"{percent(now[0])} with T², {percent(now[1])} without"
         )
 
     return figure, update
-
-
-def _points(axes: Axes, size: float) -> list[Line2D]:
-    """Draw the points of the present T, with T² and without, named "now with T²" and "now without T²"."""
-    return [_point(axes, key, size, f"now {kind} T²") for key, kind in (("distilled", "with"), ("highlight", "without"))]
 
 
 def _point(axes: Axes, key: str, size: float, gid: str) -> Line2D:
