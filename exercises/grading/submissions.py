@@ -130,8 +130,6 @@ def _is_named(path: str) -> bool:
 def _new(seen: whose.Sighting | None, person, roster: Roster) -> Student:
     if person:
         identity = next((identity for _, identity in sorted(person.identities)), "")
-        if seen and seen.named and lms.format_of(seen.named.lms).LASTING:
-            identity = seen.named.identity
         return Student(whose.clean(person.name), identity, person=person)
     doubts = ["Nobody in the roster, or more than one, goes by this name or number."] if roster.people else []
     return Student(seen.name, seen.named.identity if seen.named else "", doubts=doubts)
