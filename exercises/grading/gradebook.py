@@ -10,7 +10,7 @@ from exercises.grading.grading import Row
 from exercises.grading.lms.base import BOM, Table
 
 # At the start of a cell, or after what some spreadsheet takes for the end of one. Full-width signs count too.
-_FORMULA = re.compile(r"(?:^|[;,|\t\r\n])[\s\"']*(?=[=+\-@\uff1d\uff0b\uff0d\uff20](?s:.))|^(?=[\t\r])")
+_FORMULA = re.compile(r"(?:^|[;,|\t\n])[\s\"']*(?=[=+\-@\uff1d\uff0b\uff0d\uff20](?s:.))|^(?=\t)")
 _NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)?%?")
 _NBGRADER = ("assignment", "duedate", "timestamp", "student_id", "last_name", "first_name", "email", "raw_score",
              "late_submission_penalty", "score", "max_score")  # fmt: skip
@@ -80,4 +80,6 @@ def _csv(table) -> str:
 
 def _inert(cell):
     """A text that a spreadsheet would take for a formula, in whole or in part, gets an apostrophe before that."""
-    return cell if not isinstance(cell, str) or _NUMBER.fullmatch(cell) else _FORMULA.sub(lambda found: f"{found[0]}'", cell)
+    if not isinstance(cell, str) or _NUMBER.fullmatch(cell):
+        return cell
+    return _FORMULA.sub(lambda found: f"{found[0]}'", cell.replace("\r\n", "\n").replace("\r", "\n"))
