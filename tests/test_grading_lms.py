@@ -15,6 +15,7 @@ from exercises.grading import gradebook, lms, pages, roster, scoring, submission
 from exercises.grading.grading import Graded, Row
 from exercises.grading.lms import base
 from exercises.grading.lms.base import Table
+from exercises.grading.overrides import Override
 
 EX1, EX4 = checks.soft_targets, checks.distillation_loss
 RIGHT1 = hostile.notebook(hostile.solution(EX1.stem))
@@ -226,6 +227,13 @@ def test_moodle_gets_its_own_worksheets_back(tmp_path):
         assert [line[7] for line in lines[1:]] == ["-", "-"]
 
 
+def test_a_mark_by_hand_goes_out_where_nothing_was_handed_in(tmp_path):
+    known = people_in(tmp_path, WORKSHEET)
+    rows = rows_from(tmp_path / "class", {"Ana Müller_123_assignsubmission_file_/01.ipynb": RIGHT1}, known)
+    rows[1].graded[0].override = Override(3, "shown on paper")
+    assert [line[4] for line in uploaded(rows, known)["moodle.csv"][1:]] == ["100", "50"]
+
+
 def test_brightspace_takes_marks_and_feedback_back(tmp_path):
     known = people_in(tmp_path, BRIGHTSPACE)
     folder = "152711-351765 - John Doe - May 18, 2026 1224 PM"
@@ -254,7 +262,7 @@ def test_blackboard_takes_marks_back_by_its_number_of_a_column(tmp_path):
 def test_an_lms_that_left_no_trace_can_be_asked_for(tmp_path):
     rows = rows_from(tmp_path, {"ana/01.ipynb": RIGHT1})
     assert uploaded(rows) == {}
-    assert uploaded(rows, None, "Canvas")["canvas.csv"][2][0] == "ana"
+    assert uploaded(rows, None, "canvas")["canvas.csv"][2][0] == "ana"
 
 
 @pytest.mark.parametrize("name", SIX_SCRIPTS)

@@ -134,7 +134,7 @@ def test_a_class_from_canvas_with_its_list(tmp_path):
     assert [found[name]["Late"] for name in sorted(found)] == ["01_soft_targets", "", ""]
     assert "handed in late" in (out / "feedback" / "Müller, Jörg.html").read_text()
     report = (out / "report.html").read_text()
-    assert "1 student handed in nothing" in report
+    assert "No notebook from 1 student" in report
     assert "eve_5_97_x.rar" in report
     assert "Nobody in the roster" in report
     lines = list(csv.reader((out / "upload" / "canvas.csv").open(encoding="utf-8-sig")))

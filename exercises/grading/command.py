@@ -116,7 +116,11 @@ def _parser() -> argparse.ArgumentParser:
         "--only", "--exercise", action="append", default=[], metavar="NN", help="grade this exercise, and no other column"
     )
     parser.add_argument(
-        "--lms", action="append", default=[], choices=[form.NAME for form in lms.FORMATS], help="write what this one imports"
+        "--lms",
+        action="append",
+        default=[],
+        choices=[form.NAME.lower() for form in lms.FORMATS],
+        help="write what this one imports",
     )
     parser.add_argument("--nbgrader", action="store_true", help="also write grades_nbgrader.csv, in the columns of nbgrader")
     parser.add_argument("--avoid", action="append", default=[], choices=("bubblewrap", "namespaces"), help=argparse.SUPPRESS)

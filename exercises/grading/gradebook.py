@@ -46,8 +46,8 @@ def uploads(rows: list[Row], tables: list[Table], pages: list[str], wanted: tupl
     for form in lms.FORMATS:
         own = [table for table in tables if table.lms == form.NAME]
         used = any(named.lms == form.NAME for row in rows for named in row.student.named)
-        if used or own or form.NAME in wanted:
-            name = form.NAME.lower()
+        name = form.NAME.lower()
+        if used or own or name in wanted:
             for table in own or [None]:
                 lines = form.marks(rows, table)
                 if lines:

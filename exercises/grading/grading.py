@@ -50,10 +50,6 @@ class Graded:
         return self.notebook and self.notebook.named
 
     @property
-    def group(self) -> str:
-        return self.notebook.group if self.notebook else ""
-
-    @property
     def late(self) -> bool:
         return bool(self.named and self.named.late)
 
@@ -206,7 +202,8 @@ def _graded(exercise, attempt: Attempt | None, seed: int) -> Graded:
         return Graded(exercise, parts, problem="Not handed in.", notes=[("missing", "not handed in")])
     graded = Graded(exercise, (), file=attempt.file.path, problem=attempt.file.problem, notebook=attempt.notebook)
     if attempt.others:
-        graded.notes.append(("duplicate", f"{graded.file} was graded; also handed in: {', '.join(attempt.others)}"))
+        more = f" and {len(attempt.others) - 5} more" if len(attempt.others) > 5 else ""
+        graded.notes.append(("duplicate", f"{graded.file} was graded; also handed in: {', '.join(attempt.others[:5])}{more}"))
     if attempt.file.remark:
         graded.notes.append(("ending", f"{graded.file}: {attempt.file.remark}"))
     if graded.problem:

@@ -21,12 +21,11 @@ _TOO_MUCH = "of one student 1,000 files are read, 300 MB, and for 30 seconds"
 
 @dataclass
 class Notebook:
-    """A notebook of one student for one exercise; code or a problem. group: the folder of an assignment that it was in."""
+    """A notebook of one student for one exercise; code or a problem."""
 
     file: File
     exercise: object
     named: Named | None = None
-    group: str = ""
 
 
 @dataclass
@@ -141,8 +140,7 @@ def _assign(one: _Found, student: Student) -> None:
     if one.exercise is None or (one.seen.named and one.seen.named.receipt):
         student.stray.append((one.file.path, one.file.problem or "The notebook belongs to none of the exercises."))
     else:
-        notebook = Notebook(one.file, one.exercise, one.seen.named, one.group)
-        student.notebooks.setdefault(one.exercise.name, []).append(notebook)
+        student.notebooks.setdefault(one.exercise.name, []).append(Notebook(one.file, one.exercise, one.seen.named))
 
 
 def _finish(student: Student) -> None:

@@ -12,6 +12,7 @@ import zipfile
 
 from exercises.grading.lms import base
 from exercises.grading.lms.base import Named, Person, Table
+from exercises.grading.reading import ARCHIVES
 
 NAME, MARK, OWN, SURE, LASTING = "Canvas", base.BOM, (), False, True
 _NAMED = re.compile(r"^(?P<student>.+?)(?P<late>_LATE)?_(?P<id>\d+)_(?P<attachment>\d+)_(?P<file>.+)$", re.DOTALL)
@@ -71,8 +72,10 @@ def marks(rows, table: Table | None) -> list[list]:
     return lines
 
 
-def feedback(named: Named, page: str) -> tuple[str, bytes]:
+def feedback(named: Named, page: str) -> tuple[str, bytes] | None:
     """Under the name that Canvas gave out. It shows what comes back under the name of the student's file, so in its form."""
+    if named.ending in ARCHIVES:
+        return None
     name = named.whole + ("" if named.whole.lower().endswith(named.ending) else named.ending)
     if named.ending == ".ipynb":
         inner = page.partition("<body>")[2].rpartition("</body>")[0]

@@ -28,7 +28,7 @@ def people(table: Table) -> list[Person] | None:
         return None
     found = []
     for row in range(1, len(table.lines)):
-        number = "".join(re.findall(r"(\d+)$", table.cell(row, "Identifier")))
+        number = _number(table, row)
         whole = f"{table.cell(row, 'First name')} {table.cell(row, 'Last name', 'Surname')}".strip()
         name = table.cell(row, "Full name") or whole or table.cell(row, "Identifier")
         others = [table.cell(row, "ID number"), table.cell(row, "Username")]
@@ -38,37 +38,36 @@ def people(table: Table) -> list[Person] | None:
 
 def marks(rows, table: Table | None) -> list[list] | None:
     """A line a number: the points of what was handed in under it. Its own worksheet is filled in, and keeps all else."""
-    points, possible = _by_number(rows)
     if table is None:
-        names = {named.identity: row.student.name for row in rows for named in row.student.named if named.lms == NAME}
-        return [list(_TITLES), *([f"{_PARTICIPANT}{number}", names[number], points[number], ""] for number in points)]
+        told = {}
+        for row in rows:
+            for one in _under_numbers(row):
+                name, points = told.get(one.named.identity, (row.student.name, 0))
+                told[one.named.identity] = name, points + one.points
+        return [list(_TITLES), *([_PARTICIPANT + number, *mark, ""] for number, mark in told.items())]
     if table.column("Identifier") is None or table.column("Grade") is None:
         return None  # a list of participants, which Moodle does not take back
     grade, lines = table.column("Grade"), [list(line) for line in table.lines]
-    for row, line in enumerate(lines[1:], 1):
-        number = "".join(re.findall(r"(\d+)$", table.cell(row, "Identifier")))
-        if number in points:
-            line += [""] * (len(table.header) - len(line))
-            line[grade] = base.scale(points[number], possible[number], table.cell(row, "Maximum Grade"))
+    numbers = {_number(table, line): line for line in range(1, len(lines))}
+    # The assignment is made of what anybody handed in under one of its numbers.
+    exercises = {one.exercise for row in rows for one in _under_numbers(row) if one.named.identity in numbers}
+    for row in rows:
+        line = next((numbers[named.identity] for named in row.student.named if named.identity in numbers), None)
+        line = line or (row.student.person and row.student.person.line(table))
+        own = [one for one in row.graded if one.exercise in exercises and one.counts]
+        if line and own:
+            lines[line] += [""] * (len(table.header) - len(lines[line]))
+            possible = sum(exercise.points for exercise in exercises)
+            lines[line][grade] = base.scale(sum(one.points for one in own), possible, table.cell(line, "Maximum Grade"))
     return lines
 
 
-def _by_number(rows) -> tuple[dict, dict]:
-    """Points by number, and how many there are to be had: of all exercises that somebody handed in in that assignment."""
-    points, group_of, exercises = {}, {}, {}
-    for row in rows:
-        for graded in row.graded:
-            named = graded.named
-            if named and named.lms == NAME:
-                points[named.identity] = points.get(named.identity, 0) + graded.points
-                group_of[named.identity] = graded.group
-                exercises.setdefault(graded.group, {})[graded.exercise.name] = graded.exercise.points
-    own = {}  # where no folder says which assignment a number is from, the exercises under that number alone count
-    for row in rows:
-        for graded in row.graded:
-            if graded.named and graded.named.lms == NAME and not graded.group:
-                own[graded.named.identity] = own.get(graded.named.identity, 0) + graded.exercise.points
-    return points, {number: own.get(number) or sum(exercises[group_of[number]].values()) for number in points}
+def _number(table: Table, line: int) -> str:
+    return "".join(re.findall(r"(\d+)$", table.cell(line, "Identifier")))
+
+
+def _under_numbers(row) -> list:
+    return [one for one in row.graded if one.named and one.named.lms == NAME]
 
 
 def feedback(named: Named, page: str) -> tuple[str, bytes]:
