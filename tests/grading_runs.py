@@ -60,7 +60,7 @@ def grade(place: Path, out: Path, *more: str, sandbox_required: bool = False) ->
 
 
 def rows_of(out: Path) -> dict[str, dict]:
-    return {row["Student"]: row for row in csv.DictReader((out / "grades.csv").open(encoding="utf8"))}
+    return {row["Student"]: row for row in csv.DictReader((out / "grades.csv").open(encoding="utf-8-sig"))}
 
 
 class Spy:

@@ -5,7 +5,22 @@ import sys
 import time
 from pathlib import Path
 
-from exercises.grading import cache, dispatch, gradebook, grading, output, pages, running, sandbox, submissions
+from course_lib import checks
+from exercises.grading import (
+    cache,
+    dispatch,
+    gradebook,
+    grading,
+    lms,
+    output,
+    overrides,
+    pages,
+    roster,
+    running,
+    sandbox,
+    submissions,
+)
+from exercises.grading.lms.base import RosterError
 
 _SEED = 20_260
 _HIGHEST_SEED = 2**32 - 2  # exercise 7 hands answers this one and the next, and NumPy takes none from 2**32 on
@@ -26,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
     say = _Progress()
     try:
         return _grade(options, say)
-    except (submissions.NothingThereError, running.NoChildError, OSError) as problem:
+    except (submissions.NothingThereError, running.NoChildError, RosterError, overrides.OverrideError, OSError) as problem:
         print(f"grading: {problem}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -39,7 +54,8 @@ def _grade(options, say: "_Progress") -> int:
     if not sandboxed and not options.dask:
         _accept_no_sandbox(options)
     limits = sandbox.Limits(timeout=options.timeout, memory=options.memory * 2**20)
-    students = submissions.collect(options.submissions)
+    known = roster.read(options.roster)
+    found = submissions.collect(options.submissions, known)
     settings = grading.GradingOptions(
         options.seed,
         limits,
@@ -48,21 +64,27 @@ def _grade(options, say: "_Progress") -> int:
         tuple(options.avoid),
         require=not options.without_sandbox,
         sandboxed=sandboxed or not options.without_sandbox,
+        exercises=_exercises(options.only),
     )
     hidden = options.out / ".grading"
     files = output.Output(options.out)
-    rows, isolations = grading.grade(students, settings, cache.Observations(hidden / "observations"), say)
-    names = pages.file_names(rows)
-    files.write("grades.csv", gradebook.canvas(rows))
+    rows, isolations = grading.grade(found.students, settings, cache.Observations(hidden / "observations"), say)
+    lost = overrides.apply(rows, options.out / overrides.NAME)
+    names, feedback = pages.file_names(rows), [pages.feedback(row) for row in rows]
+    files.write("grades.csv", gradebook.marks(rows))
     if options.nbgrader:
         files.write("grades_nbgrader.csv", gradebook.nbgrader(rows))
-    for row, name in zip(rows, names, strict=True):
-        files.write(f"feedback/{name}", pages.feedback(row))
-    files.write("report.html", pages.report(rows, names, isolations, options.seed))
+    for name, page in zip(names, feedback, strict=True):
+        files.write(f"feedback/{name}", page)
+    for name, content in gradebook.uploads(rows, known.tables, feedback, options.lms).items():
+        files.write(f"upload/{name}", content)
+    files.write("report.html", pages.report(rows, names, isolations, options.seed, found.unclaimed, lost))
     files.finish()
     for name in files.put_aside:
-        print(f"grading: a file that was changed by hand is kept as {options.out / name}")
-    look = sum(kind != "missing" for row in rows for graded in row.graded for kind, _ in graded.notes)
+        print(f"grading: a file that was changed by hand is kept as {options.out / name}; a mark in {overrides.NAME} stays")
+    for words in lost:
+        print(f"grading: {words}", file=sys.stderr)
+    look = len(pages.to_look_at(rows, names)) + len(found.unclaimed) + len(lost)
     print(f"students graded: {len(rows)}; things to look at: {look}; read {options.out / 'report.html'}")
     return 0
 
@@ -87,6 +109,19 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--dask", metavar="ADDRESS", help="of the scheduler of a Dask cluster that is to run the submissions")
     parser.add_argument("--without-sandbox", action="store_true", help="run submissions even where bubblewrap does not work")
+    parser.add_argument(
+        "--roster", action="append", default=[], metavar="CSV", type=Path, help="a list of the course, as the LMS exports it"
+    )
+    parser.add_argument(
+        "--only", "--exercise", action="append", default=[], metavar="NN", help="grade this exercise, and no other column"
+    )
+    parser.add_argument(
+        "--lms",
+        action="append",
+        default=[],
+        choices=[form.NAME.lower() for form in lms.FORMATS],
+        help="write what this one imports",
+    )
     parser.add_argument("--nbgrader", action="store_true", help="also write grades_nbgrader.csv, in the columns of nbgrader")
     parser.add_argument("--avoid", action="append", default=[], choices=("bubblewrap", "namespaces"), help=argparse.SUPPRESS)
     return parser
@@ -100,12 +135,27 @@ def _problem(options) -> str | None:
     for name, least in (("jobs", 1), ("timeout", 0.5), ("memory", 64)):
         if not least <= getattr(options, name) < 10**7:
             return f"--{name} must be at least {least}, got {getattr(options, name)}"
+    unknown = [name for name in options.only if not _named(name)]
+    if unknown:
+        return f"--only must be the number or the name of an exercise, as 04 or schedule, got {unknown[0]}"
     if options.out.exists() and not options.out.is_dir():
         return f"--out must be a folder, but {options.out} is a file"
     source, out = options.submissions.resolve(), options.out.resolve()
     if source.is_dir() and out.is_relative_to(source):
         return f"--out must lie outside of SUBMISSIONS, got {options.out}"
     return None
+
+
+def _named(name: str):
+    """Return the exercise of this number or name, or None."""
+    number = int(name) if name.isdecimal() else -1
+    return next((e for e in checks.EXERCISES if name.lower() in (e.stem, e.name) or number == e.number), None)
+
+
+def _exercises(names: list[str]) -> tuple:
+    """Return the exercises that are graded, in the order of the course: all, unless some are named."""
+    wanted = {_named(name) for name in names}
+    return tuple(exercise for exercise in checks.EXERCISES if not wanted or exercise in wanted)
 
 
 class _Progress:

@@ -1,23 +1,32 @@
-"""The marks as tables: one that Canvas imports, and one in the columns that nbgrader exports."""
+"""The marks as tables: one to read, one in the columns that nbgrader exports, and what each LMS takes back."""
 
 import csv
 import io
+import re
+import zipfile
 
+from exercises.grading import lms
 from exercises.grading.grading import Row
+from exercises.grading.lms.base import BOM, Table
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# At the start of a cell, or after what some spreadsheet takes for the end of one. Full-width signs count too.
+_FORMULA = re.compile(r"(?:^|[;,|\t\n])[\s\"']*(?=[=+\-@\uff1d\uff0b\uff0d\uff20](?s:.))|^(?=\t)")
+_NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)?%?")
 _NBGRADER = ("assignment", "duedate", "timestamp", "student_id", "last_name", "first_name", "email", "raw_score",
              "late_submission_penalty", "score", "max_score")  # fmt: skip
+_LONG_AGO = (1980, 1, 1, 0, 0, 0)  # so that the same pages are the same zip
 
 
-def canvas(rows: list[Row]) -> str:
-    """One row a student, one column an exercise, and the total; by the first five columns Canvas knows people."""
+def marks(rows: list[Row]) -> str:
+    """One row a student, one column an exercise, and the total; what came late and what was changed by hand, if anything."""
     titles = [graded.exercise.stem for graded in rows[0].graded]
-    table = [["Student", "ID", "SIS User ID", "SIS Login ID", "Section", *titles, "Total"]]
-    for row in rows:
-        marks = [graded.points for graded in row.graded]
-        table.append([row.student.name, row.student.identity, "", "", "", *marks, row.points])
-    return _csv(table)
+    table = [["Student", "Number", *titles, "Total"]]
+    table += [[row.student.name, row.student.identity, *(one.points for one in row.graded), row.points] for row in rows]
+    for title, applies in (("Late", lambda one: one.late), ("Changed by hand", lambda one: one.override)):
+        found = [", ".join(one.exercise.stem for one in row.graded if applies(one)) for row in rows]
+        if any(found):
+            table = [[*line, cell] for line, cell in zip(table, [title, *found], strict=True)]
+    return BOM + _csv(table)
 
 
 def nbgrader(rows: list[Row]) -> str:
@@ -31,12 +40,46 @@ def nbgrader(rows: list[Row]) -> str:
     return _csv(table)
 
 
+def uploads(rows: list[Row], tables: list[Table], pages: list[str], wanted: tuple[str, ...] = ()) -> dict[str, str | bytes]:
+    """What the LMS takes from which the files or a roster come, or which is wanted: {name of the file: content}."""
+    files = {}
+    for form in lms.FORMATS:
+        own = [table for table in tables if table.lms == form.NAME]
+        used = any(named.lms == form.NAME for row in rows for named in row.student.named)
+        name = form.NAME.lower()
+        if used or own or name in wanted:
+            for table in own or [None]:
+                lines = form.marks(rows, table)
+                if lines:
+                    files[f"{name}-{table.path.stem}.csv" if len(own) > 1 else f"{name}.csv"] = form.MARK + _csv(lines)
+            feedback = _feedback(form, rows, pages)
+            if feedback:
+                files[f"{name}-feedback.zip"] = feedback
+    return files
+
+
+def _feedback(form, rows: list[Row], pages: list[str]) -> bytes:
+    data, written = io.BytesIO(), set()
+    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
+        for row, page in zip(rows, pages, strict=True):
+            for named in [graded.named for graded in row.graded if graded.named] or row.student.named:
+                returned = form.feedback(named, page) if named.lms == form.NAME and not named.receipt else None
+                if returned and returned[0] not in written:
+                    written.add(returned[0])
+                    member = zipfile.ZipInfo(returned[0], _LONG_AGO)
+                    member.compress_type = zipfile.ZIP_DEFLATED
+                    archive.writestr(member, returned[1])
+    return data.getvalue() if written else b""
+
+
 def _csv(table) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([[_inert(cell) for cell in line] for line in table])
-    return text.getvalue()
+    return text.getvalue().encode("utf8", "replace").decode()
 
 
 def _inert(cell):
-    """A name that a spreadsheet would take for a formula gets an apostrophe before it."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+    """A text that a spreadsheet would take for a formula, in whole or in part, gets an apostrophe before that."""
+    if not isinstance(cell, str) or _NUMBER.fullmatch(cell):
+        return cell
+    return _FORMULA.sub(lambda found: f"{found[0]}'", cell.replace("\r\n", "\n").replace("\r", "\n"))

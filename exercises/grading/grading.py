@@ -9,8 +9,9 @@ from course_lib import checks
 from course_lib.checks import PartResult
 from exercises.grading import answers, cache, dispatch, scoring
 from exercises.grading.answers import ExtractedAnswers
+from exercises.grading.overrides import Override
 from exercises.grading.sandbox import Limits
-from exercises.grading.submissions import File, Student
+from exercises.grading.submissions import File, Notebook, Student
 
 
 @dataclass
@@ -23,10 +24,34 @@ class Graded:
     file: str = ""
     problem: str = ""
     notes: list[tuple[str, str]] = field(default_factory=list)  # (kind, words): what a person should look at
+    notebook: Notebook | None = None  # the one that counts
+    override: Override | None = None
 
     @property
-    def points(self) -> int:
+    def checked(self) -> int:
+        """The points that the checks gave."""
         return sum(part.points for part in self.parts)
+
+    @property
+    def points(self) -> int | float:
+        return self.override.points if self.override else self.checked
+
+    @property
+    def handed_in(self) -> bool:
+        return bool(self.file) or any(part.status != "missing" for part in self.parts)
+
+    @property
+    def counts(self) -> bool:
+        """Whether there is a mark to tell: for something handed in, or by hand."""
+        return self.handed_in or self.override is not None
+
+    @property
+    def named(self):
+        return self.notebook and self.notebook.named
+
+    @property
+    def late(self) -> bool:
+        return bool(self.named and self.named.late)
 
 
 @dataclass
@@ -37,15 +62,20 @@ class Row:
     graded: list[Graded]
 
     @property
-    def points(self) -> int:
+    def points(self) -> int | float:
         return sum(graded.points for graded in self.graded)
+
+    @property
+    def possible(self) -> int:
+        return sum(graded.exercise.points for graded in self.graded)
 
 
 @dataclass(frozen=True)
 class GradingOptions:
     """The seed of the inputs, the limits, and where submissions run.
 
-    require: rather raise NoChildError than run without bubblewrap; sandboxed: take no earlier results from without it.
+    require: rather raise NoChildError than run without bubblewrap; sandboxed: take no earlier results from without it;
+    exercises: those that are graded.
     """
 
     seed: int
@@ -55,18 +85,23 @@ class GradingOptions:
     avoid: tuple[str, ...] = ()
     require: bool = True
     sandboxed: bool = True
+    exercises: tuple = checks.EXERCISES
 
 
 @dataclass
 class Attempt:
     """The notebook of one student for one exercise that counts, what of it is to run, and what came of that."""
 
-    file: File
+    notebook: Notebook
     others: list[str]  # the files of earlier attempts, which do not count
     found: ExtractedAnswers | None = None  # None if the file can't be read
     job: dict | None = None  # for the child; None if there is nothing to run
     key: str = ""  # of the job in the cache
     entry: dict | None = None  # {"isolation": …, "observation": {part: …}}, once the job has run
+
+    @property
+    def file(self) -> File:
+        return self.notebook.file
 
 
 def grade(students: list[Student], options: GradingOptions, store: cache.Observations, progress: Callable[[int, int], None]):
@@ -93,7 +128,7 @@ def grade(students: list[Student], options: GradingOptions, store: cache.Observa
                 store.put(attempt.key, entry)
             progress(done, len(jobs))
     store.prune(set(same))
-    rows = [_row(student, own, options.seed) for student, own in zip(students, attempts, strict=True)]
+    rows = [_row(student, own, options) for student, own in zip(students, attempts, strict=True)]
     _note_copies(rows)
     return rows, sorted({group[0].entry["isolation"] for group in same.values()})
 
@@ -101,12 +136,12 @@ def grade(students: list[Student], options: GradingOptions, store: cache.Observa
 def _attempts(student: Student, options: GradingOptions, versions: str) -> dict[str, Attempt]:
     """The last attempt at each exercise that was handed in, by the name of the exercise, in the order of the course."""
     attempts = {}
-    for exercise in checks.EXERCISES:
+    for exercise in options.exercises:
         if exercise.name in student.notebooks:
-            *others, last = (notebook.file for notebook in student.notebooks[exercise.name])
-            attempts[exercise.name] = attempt = Attempt(last, [file.path for file in others])
-            if not last.problem:
-                attempt.found = answers.find(last.code, exercise)
+            *others, last = student.notebooks[exercise.name]
+            attempts[exercise.name] = attempt = Attempt(last, [notebook.file.path for notebook in others])
+            if not last.file.problem:
+                attempt.found = answers.find(last.file.code, exercise)
                 attempt.job = _job(exercise, attempt.found)
             if attempt.job:
                 attempt.key = cache.key_of(attempt.job, options.seed, options.limits, versions)
@@ -157,17 +192,20 @@ def _arguments(batch: list[Attempt], options: GradingOptions) -> tuple:
     return job, options.limits, options.avoid, options.require
 
 
-def _row(student: Student, attempts: dict[str, Attempt], seed: int) -> Row:
-    return Row(student, [_graded(exercise, attempts.get(exercise.name), seed) for exercise in checks.EXERCISES])
+def _row(student: Student, attempts: dict[str, Attempt], options: GradingOptions) -> Row:
+    return Row(student, [_graded(exercise, attempts.get(exercise.name), options.seed) for exercise in options.exercises])
 
 
 def _graded(exercise, attempt: Attempt | None, seed: int) -> Graded:
     if attempt is None:
         parts = scoring.all_of(exercise, "missing")
         return Graded(exercise, parts, problem="Not handed in.", notes=[("missing", "not handed in")])
-    graded = Graded(exercise, (), file=attempt.file.path, problem=attempt.file.problem)
+    graded = Graded(exercise, (), file=attempt.file.path, problem=attempt.file.problem, notebook=attempt.notebook)
     if attempt.others:
-        graded.notes.append(("duplicate", f"{graded.file} was graded; also handed in: {', '.join(attempt.others)}"))
+        more = f" and {len(attempt.others) - 5} more" if len(attempt.others) > 5 else ""
+        graded.notes.append(("duplicate", f"{graded.file} was graded; also handed in: {', '.join(attempt.others[:5])}{more}"))
+    if attempt.file.remark:
+        graded.notes.append(("ending", f"{graded.file}: {attempt.file.remark}"))
     if graded.problem:
         graded.parts = scoring.all_of(exercise, "invalid")
         graded.notes.append(("invalid", f"{graded.file}: {graded.problem}"))

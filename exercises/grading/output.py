@@ -30,9 +30,9 @@ class Output:
         self.written: dict[str, str] = {}
         self.put_aside: list[str] = []
 
-    def write(self, name: str, text: str) -> None:
+    def write(self, name: str, content: str | bytes) -> None:
         """Write a file. One of that name that is not as we left it is put aside first, under a name that is free."""
-        path, data = self.folder / name, text.encode("utf8")
+        path, data = self.folder / name, content if isinstance(content, bytes) else content.encode("utf8")
         self._put_aside(name, data)
         write_file(path, data)
         self.written[name] = hashlib.sha256(data).hexdigest()

@@ -5,6 +5,7 @@ import re
 import statistics
 import unicodedata
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 import jinja2
@@ -14,7 +15,6 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from course_lib import checks
 from exercises.grading import scoring
 from exercises.grading.grading import Row
 
@@ -32,6 +32,8 @@ _ISOLATION = {
                       "change your files and use the network."),
 }  # fmt: skip
 _LONGEST = 20_000  # characters of an answer that are shown
+_MOST_LOOKS = 500  # entries of the report; the rest is on the students' pages
+_STYLE = {"svg.hashsalt": "grading", "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 11}
 
 
 def _shown(value):
@@ -84,63 +86,78 @@ def file_names(rows: list[Row]) -> list[str]:
 
 def feedback(row: Row) -> str:
     """The page for one student."""
-    possible = sum(exercise.points for exercise in checks.EXERCISES)
-    return _environment.get_template("feedback.html").render(row=row, possible=possible)
+    return _environment.get_template("feedback.html").render(row=row)
 
 
-def report(rows: list[Row], names: list[str], isolations: list[str], seed: int) -> str:
-    """The page for the instructor."""
-    possible = sum(exercise.points for exercise in checks.EXERCISES)
-    look = [(row, name, graded, kind, words) for row, name in zip(rows, names, strict=True)
-            for graded in row.graded for kind, words in graded.notes]  # fmt: skip
-    stray = [(row, name, path, why) for row, name in zip(rows, names, strict=True) for path, why in row.student.stray]
-    order = (*scoring.NEEDS_A_LOOK, "library", "duplicate")
+def to_look_at(rows: list[Row], names: list[str]) -> list[tuple]:
+    """List all that a person should look at, as (kind, student's page, student's name, exercise, words), the gravest first."""
+    order = (*scoring.NEEDS_A_LOOK, "library", "duplicate", "ending", "identity", "file")
+    look = []
+    for row, name in zip(rows, names, strict=True):
+        found = [(kind, graded.exercise.stem, words) for graded in row.graded for kind, words in graded.notes]
+        found += [("identity", "", words) for words in row.student.doubts]
+        found += [("file", "", f"{path}: {why}") for path, why in row.student.stray]
+        look += [(kind, name, row.student.name, stem, words) for kind, stem, words in found if kind != "missing"]
+    return sorted(look, key=lambda entry: order.index(entry[0]) if entry[0] in order else len(order))
+
+
+def report(
+    rows: list[Row],
+    names: list[str],
+    isolations: list[str],
+    seed: int,
+    unclaimed: Sequence[tuple[str, str]] = (),
+    lost: Sequence[str] = (),
+) -> str:
+    """The page for the instructor. unclaimed: files that are nobody's, and why; lost: marks by hand for nobody here."""
+    look = [("mark by hand", "", "", "", words) for words in lost]
+    look += to_look_at(rows, names) + [("file", "", "", "", f"{path}: {why}") for path, why in unclaimed]
+    absent = _absent(rows, names)
     return _environment.get_template("report.html").render(
         rows=list(zip(rows, names, strict=True)),
         seed=seed,
-        possible=possible,
+        possible=rows[0].possible,
         isolations=[_ISOLATION[name] for name in isolations],
-        plot=distribution([row.points for row in rows], possible),
+        plot=distribution([row.points for row in rows], rows[0].possible),
         totals=_summary([row.points for row in rows]),
-        exercises=[_exercise(rows, number) for number in range(len(checks.EXERCISES))],
+        exercises=[_exercise(rows, number) for number in range(len(rows[0].graded))],
         mistakes=mistakes(rows),
-        look=sorted((entry for entry in look if entry[3] != "missing"), key=lambda entry: order.index(entry[3])),
-        absent=_absent(rows, names),
-        stray=stray,
+        look=look[:_MOST_LOOKS],
+        more=len(look) - _MOST_LOOKS,
+        nothing=[(row, name) for row, name, whole, _ in absent if len(whole) == len(row.graded)],
+        absent=[entry for entry in absent if len(entry[2]) < len(entry[0].graded)],
+        by_hand=[(row, name, one) for row, name in zip(rows, names, strict=True) for one in row.graded if one.override],
     )
 
 
-def _summary(points: list[int]) -> dict:
+def _summary(points: list[float]) -> dict:
     return {"mean": statistics.fmean(points), "median": statistics.median(points), "low": min(points), "high": max(points)}
 
 
 def _exercise(rows: list[Row], number: int) -> dict:
-    graded = [row.graded[number] for row in rows]
-    exercise = graded[0].exercise
+    """What became of one exercise among those who handed it in."""
+    exercise = rows[0].graded[number].exercise
+    graded = [row.graded[number] for row in rows if row.graded[number].handed_in]
     parts = []
-    for index, part in enumerate(exercise.parts):
-        right = sum(one.parts[index].passed for one in graded)
-        parts.append({"title": part.title, "points": part.points, "right": right, "share": right / len(rows)})
-    handed_in = sum(bool(one.file) for one in graded)
-    return {
-        "exercise": exercise,
-        "mean": statistics.fmean(one.points for one in graded),
-        "handed_in": handed_in,
-        "parts": parts,
-    }
+    for index, part in enumerate(exercise.parts if graded else ()):
+        share = sum(one.parts[index].passed for one in graded) / len(graded)
+        parts.append({"title": part.title, "points": part.points, "share": share})
+    mean = statistics.fmean(one.points for one in graded) if graded else None
+    return {"exercise": exercise, "mean": mean, "handed_in": len(graded), "parts": parts}
 
 
 def mistakes(rows: list[Row]) -> list[dict]:
     """The named mistakes, the most common first; each counts once a student."""
-    count, hints, students = Counter(), {}, defaultdict(list)
+    count, hints, students, tried = Counter(), {}, defaultdict(list), Counter()
     for row in rows:
+        tried.update(g.exercise.stem for g in row.graded if g.handed_in)
         made = {(g.exercise.stem, p.mistake): p.hint for g in row.graded for p in g.parts if p.mistake}
         count.update(made.keys())
         hints.update(made)
         for mistake in made:
             students[mistake].append(row.student.name)
     most = sorted(count.items(), key=lambda item: (-item[1], item[0]))
-    return [{"exercise": stem, "name": name, "count": n, "share": n / len(rows), "hint": hints[stem, name],
+    return [{"exercise": stem, "name": name, "count": n, "share": n / tried[stem], "hint": hints[stem, name],
              "students": students[stem, name]} for (stem, name), n in most]  # fmt: skip
 
 
@@ -148,27 +165,31 @@ def _absent(rows: list[Row], names: list[str]) -> list[tuple]:
     """List what is missing, one entry a student: whole exercises first, then answers."""
     found = []
     for row, name in zip(rows, names, strict=True):
-        whole = [g.exercise.stem for g in row.graded if not g.file]
-        parts = [(g.exercise.stem, words) for g in row.graded if g.file for kind, words in g.notes if kind == "missing"]
+        whole = [g.exercise.stem for g in row.graded if not g.handed_in]
+        parts = [(g.exercise.stem, words) for g in row.graded if g.handed_in for kind, words in g.notes if kind == "missing"]
         if whole or parts:
             found.append((row, name, whole, parts))
     return found
 
 
-def distribution(points: list[int], possible: int) -> str:
+def distribution(points: list[float], possible: int) -> str:
     """Draw how many students have how many points, as SVG; the same points, the same text."""
-    settings = {"svg.hashsalt": "grading", "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 11}
-    with rc_context(settings):
-        figure = Figure(figsize=(7, 2.6), layout="constrained")
-        axes = figure.subplots()
-        width = max(1, -(-possible // 14))
-        edges = [edge - 0.5 for edge in range(0, possible + width + 1, width)]
-        axes.hist(points, bins=edges, color="#0072B2", edgecolor="white")
-        axes.axvline(statistics.median(points), color="#D55E00", linestyle="--", linewidth=2, label="median")
-        axes.set(xlabel=f"points, of {possible}", ylabel="students", xlim=(-0.5 - width / 4, edges[-1] + width / 4))
-        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(frameon=False, loc="upper left")
+    with rc_context(_STYLE):
         text = io.StringIO()
-        FigureCanvasSVG(figure).print_svg(text, metadata={"Date": None, "Creator": None})
+        FigureCanvasSVG(draw_distribution(points, possible)).print_svg(text, metadata={"Date": None, "Creator": None})
     return text.getvalue()[text.getvalue().index("<svg") :]
+
+
+def draw_distribution(points: list[float], possible: int) -> Figure:
+    """Draw the same as a figure. The legend stands above, where no bar can be."""
+    figure = Figure(figsize=(7, 2.6), layout="constrained")
+    axes = figure.subplots()
+    width = max(1, -(-possible // 14))
+    edges = [edge - 0.5 for edge in range(0, possible + width + 1, width)]
+    axes.hist(points, bins=edges, color="#0072B2", edgecolor="white")
+    axes.axvline(statistics.median(points), color="#D55E00", linestyle="--", linewidth=2, label="median")
+    axes.set(xlabel=f"points, of {possible}", ylabel="students", xlim=(-0.5 - width / 4, edges[-1] + width / 4))
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0)
+    return figure
