@@ -81,7 +81,7 @@ def spread(rng: random.Random, exercise, shapes: list[str] | None = None, mistak
         changes = CHANGES.get(factor, ["N = 3.0"])
 
         def named(text, own=own, value=value):
-            return re.sub(r"(?<![A-Za-z])N(?![A-Za-z])|(?<=_)N\b|(?<=Maker)N\b", own, text).replace("V", value)
+            return re.sub(r"(?<![A-Za-z])N(?![A-Za-z])|(?<=_)N\b|(?<=Maker)N\b", own, re.sub(r"\bV\b", value, text))
 
         helper, answer = wrapped(mark[1], text, named(factor))
         before = [helper, *map(named, making)]

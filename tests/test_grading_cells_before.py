@@ -28,6 +28,9 @@ ROWS = {
     "another value later": ["import math\nLN2 = math.log(2)", ANSWER, CHECK, "LN2 = math.log(10)"],
     "another value later, by a loop": ["import math\nLN2 = math.log(2)", ANSWER, CHECK, "for LN2 in range(5): pass"],
     "another value later, no check": ["import math\nLN2 = math.log(2)", ANSWER, "LN2 = math.log(10)"],
+    "defined by exec, another value later": ["exec('LN2 = 0.6931471805599453')", ANSWER, CHECK, "LN2 = 3.0"],
+    "defined below, and an exec above": ["exec('x = 1')", ANSWER, "LN2 = 0.6931471805599453", CHECK],
+    "defined below its check, and an exec above": ["exec('x = 1')", ANSWER, CHECK, "LN2 = 0.6931471805599453"],
     "defined below": [ANSWER, "import math\nLN2 = math.log(2)", CHECK],
     "defined below its check": [ANSWER, CHECK, "import math\nLN2 = math.log(2)"],
 }
@@ -47,7 +50,7 @@ def test_what_held_where_the_answer_stands(tmp_path, monkeypatch, capsys):
     for name in (*ROWS, *WRONG):
         part = spy.parts(name, checks.soft_targets)["entropy"]
         assert part.points == (2 if name in ROWS else 0), f"{name}: {part}"
-        kinds = {kind for kind, _ in spy.rows[name].graded[0].notes} - {"missing"}
+        kinds = {kind for kind, _ in spy.rows[name].graded[0].notes} - {"missing", "library"}
         assert not kinds, f"{name}: {spy.rows[name].graded[0].notes}"
     assert "of the time that answers took" in capsys.readouterr().err
 

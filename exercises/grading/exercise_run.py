@@ -88,7 +88,7 @@ def _define_one(exercise: dict, name: str, problems: list[str]):
     namespace, ended, failed = {"__name__": "__main__", "display": print}, None, None
     for number in needed["before"] if cells else needed["alone"]:
         piece = exercise["pieces"][number]
-        if cells and piece["cell"] == ended:
+        if cells and (piece["cell"] == ended or (number in needed["late"] and namespace.keys() >= set(piece["binds"]))):
             continue
         try:
             exec(_compiled(exercise, number, piece), namespace)

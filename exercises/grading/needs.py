@@ -15,10 +15,14 @@ from exercises.grading.cells import Cell, Statement
 
 @dataclass(frozen=True)
 class Needed:
-    """Numbers of statements, in their order. alone: what the answer needs; before: all before it, None if that adds nothing."""
+    """Numbers of statements, in their order. alone: what the answer needs; before: all before it, None if that adds nothing.
+
+    late: those that stand below the answer, and count only where nothing before it gives their names a value.
+    """
 
     alone: tuple[int, ...]
     before: tuple[int, ...] | None
+    late: tuple[int, ...] = ()
 
 
 class Notebook:
@@ -48,7 +52,8 @@ class Notebook:
         fixed = all(statement.plain for statement in statements) and not unknown
         if not others or (fixed and not any(statement.wild for statement in others)):
             return Needed(tuple(sorted(alone)), None)
-        return Needed(tuple(sorted(alone)), tuple(sorted({*alone, *own})))
+        late = {n for n in alone if n > until and not self.order[n].binds & set(self.chosen)}
+        return Needed(tuple(sorted(alone)), tuple(sorted({*alone, *own})), tuple(sorted(late)))
 
     def _stands_until(self, answer: str) -> int:
         """The number of the statement after which the answer is what it is: its own check, else the last of its cell."""
