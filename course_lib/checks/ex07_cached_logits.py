@@ -273,10 +273,9 @@ in_shuffling(
     "only whole batches are shuffled",
     "The same examples meet in a batch in every epoch. What should be mixed: batches, or examples?",
     {
-        "order = torch.randperm(len(inputs), generator=torch.Generator().manual_seed(seed))": "parts = "
-        "torch.arange(len(inputs)).split(batch_size)\n    order = torch.randperm(len(parts), "
-        "generator=torch.Generator().manual_seed(seed))",
-        "order.split(batch_size)": "[parts[k] for k in order]",
+        "order = torch.randperm(len(inputs), generator=torch.Generator().manual_seed(seed))": "order = "
+        "torch.arange(len(inputs))",
+        "order.split(batch_size)": "reversed(order.split(batch_size))",
     },
 )
 in_shuffling("one order for all seeds", "The next epoch asks with another seed.", {"manual_seed(seed)": "manual_seed(0)"})

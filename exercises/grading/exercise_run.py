@@ -10,6 +10,7 @@ import sys
 import tempfile
 
 from course_lib import checks
+from exercises.grading import forbidden_calls
 
 _BY_NAME = {exercise.name: exercise for exercise in checks.EXERCISES}
 _FILES = 256
@@ -35,6 +36,7 @@ def run(exercise: dict, seed: int, settings: dict, scratch: str, out: int) -> No
     tempfile.tempdir = scratch  # what torch asked for while it was imported is remembered
     sys.argv, sys.stdin, sys.stdout, sys.stderr = [""], *(open(os.devnull, mode) for mode in "rww")  # noqa: SIM115
     limit(settings)
+    forbidden_calls.forbid()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     gc.enable()
     write, dumps, end, check = os.write, json.dumps, os._exit, _BY_NAME[exercise["name"]]

@@ -8,7 +8,7 @@ from itertools import chain
 
 from course_lib import checks
 from course_lib.checks import PartResult
-from exercises.grading import answers, cache, dispatch, library, scoring, second_chance
+from exercises.grading import answers, cache, control_group, dispatch, library, scoring, second_chance
 from exercises.grading.answers import ExtractedAnswers
 from exercises.grading.sandbox import Limits
 from exercises.grading.submissions import File, Student
@@ -97,6 +97,8 @@ def grade(students: list[Student], options: GradingOptions, store: cache.Observa
             progress(done, len(jobs))
     if jobs:
         print(f"grading: {cost}", file=sys.stderr)
+        if not (options.address or control_group.is_available()):
+            print("grading: no control group can be made here, so the limit on memory is for each process", file=sys.stderr)
     store.prune(set(same))
     rows = [_row(student, own, options.seed) for student, own in zip(students, attempts, strict=True)]
     _note_copies(rows)

@@ -14,10 +14,11 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-from exercises.grading import sandbox, second_chance, walls
+from exercises.grading import control_group, sandbox, second_chance, walls
 from exercises.grading.sandbox import Limits
 
 _START = 180.0  # seconds until torch is there, on a slow and busy machine
+_TOGETHER = 384 * 2**20  # bytes that a submission's processes may take beyond the limit of one: files in memory, our own
 _SLACK = 15.0  # seconds that a submission may take beyond the limits of its exercises
 _STATUSES = ("crash", "timeout", "output")
 
@@ -37,6 +38,7 @@ class Child:
     closed: bool = False
     took: dict = field(default_factory=dict)  # (exercise, part) of the last job -> seconds that it took
     _process: subprocess.Popen | None = None
+    _group: control_group.ControlGroup | None = None
     _buffer: bytearray = field(default_factory=bytearray)
 
     @property
@@ -65,6 +67,9 @@ class Child:
             self.stop()
             raise NoChildError(f"The process that runs the submissions does not start:\n{said}")
         self.walls = hello["walls"] is True
+        self._group = control_group.make(self.limits.memory + _TOGETHER, f"grading-{os.getpid()}-{self._process.pid}")
+        if self._group:
+            self._group.take(self._process.pid)
 
     def stop(self) -> None:
         """End the process and all that it started."""
@@ -78,6 +83,8 @@ class Child:
         process.wait()
         for stream in (process.stdin, process.stdout, process.stderr):
             stream.close()
+        if self._group:
+            self._group.remove()
 
     def observe(self, job: dict) -> dict[str, dict]:
         """{exercise: {part: observation}} for a job {"seed": …, "exercises": [{"name", "parts", "pieces", …}, …]}.
@@ -107,7 +114,7 @@ class Child:
         self.start()
         ends = time.monotonic() + self.limits.timeout * len(job["exercises"]) + _SLACK
         waiting = {(exercise["name"], part) for exercise in job["exercises"] for part in exercise["parts"]}
-        secret = secrets.token_hex(16)
+        secret, killed = secrets.token_hex(16), self._group.kills() if self._group else 0
         try:
             _write(self._process.stdin.fileno(), f"{secret} {json.dumps(job)}\n".encode(), ends)
             while line := self._line(ends):
@@ -117,7 +124,10 @@ class Child:
                 if message is None:
                     return "forged"
                 waiting.remove((message["exercise"], message["part"]))
-                results[message["exercise"]][message["part"]] = observation_of(message)
+                observation = observation_of(message)
+                if observation == {"status": "crash"} and self._group and self._group.kills() > killed:
+                    killed, observation = self._group.kills(), {"status": "oom"}
+                results[message["exercise"]][message["part"]] = observation
                 self.took[message["exercise"], message["part"]] = _seconds(message)
             else:
                 return "timeout" if time.monotonic() >= ends else "crash"

@@ -25,6 +25,7 @@ _MAX_RECORDS = 120
 _ROOM = MAX_OBSERVATION // 2  # characters for the values; labels, fingerprints and an error take less than the rest
 GRADIENT = ", its gradient with respect to "
 STUB_SAYS = "not answered yet"  # how the NotImplementedError of an unanswered question is told from others
+_RANDOM = 20  # where the random numbers of torch, NumPy and random start: an answer can ask for it, so not the seed of the inputs
 _LIBRARIES = tuple({*sysconfig.get_paths().values(), str(Path(__file__).parents[1]), str(Path(torch.__file__).parent)})
 
 
@@ -129,7 +130,7 @@ class TimeUp(BaseException):
 def run(observe: Callable[[Recorder], None], seed: int, time_limit: float | None) -> Observed:
     """Run one part's observation, whatever the answers in it do. A KeyboardInterrupt is passed on."""
     recorder, sink, status, error = Recorder(), _Sink(), "observed", None
-    with untouched(seed), contextlib.redirect_stdout(sink), contextlib.redirect_stderr(sink):
+    with untouched(_RANDOM), contextlib.redirect_stdout(sink), contextlib.redirect_stderr(sink):
         try:
             with at_most(time_limit):
                 observe(recorder)
@@ -157,7 +158,12 @@ def _describe(problem: BaseException, during: str) -> dict:
     # The innermost line that is neither ours nor a library's: what is typed in a notebook has no file, or a temporary one.
     own = [frame for frame in traceback.extract_tb(problem.__traceback__) if not frame.filename.startswith(_LIBRARIES)]
     line, code = (own[-1].lineno, (own[-1].line or "")[:MAX_TEXT]) if own else (None, "")
-    return {"type": type(problem).__name__[:MAX_TEXT], "message": message, "line": line, "code": code, "during": during}
+    return {"type": _name_of(type(problem))[:MAX_TEXT], "message": message, "line": line, "code": code, "during": during}
+
+
+def _name_of(kind: type) -> str:
+    """The name of an exception's class. The message of an Unusable is told as ours, so no other class goes by that name."""
+    return f"an exception named {kind.__name__}" if kind is not Unusable and kind.__name__ == Unusable.__name__ else kind.__name__
 
 
 class _Sink(io.TextIOBase):
