@@ -26,9 +26,14 @@ class ControlGroup:
 
     def take(self, pid: int) -> None:
         """Take a process and all its descendants in. Raises OSError if that is not allowed."""
-        for process in (pid, *_descendants(pid)):
-            with contextlib.suppress(ProcessLookupError):
-                (self.folder / "cgroup.procs").write_text(str(process))
+        members = self.folder / "cgroup.procs"
+        for _ in range(_TRIES):  # one may fork another before it is taken in itself
+            outside = {pid, *_descendants(pid)} - set(map(int, members.read_text().split()))
+            if not outside:
+                return
+            for process in outside:
+                with contextlib.suppress(ProcessLookupError):
+                    members.write_text(str(process))
 
     def kills(self) -> int:
         """How many processes were ended since they took too much together."""

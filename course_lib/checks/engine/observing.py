@@ -25,7 +25,7 @@ _MAX_RECORDS = 120
 _ROOM = MAX_OBSERVATION // 2  # characters for the values; labels, fingerprints and an error take less than the rest
 GRADIENT = ", its gradient with respect to "
 STUB_SAYS = "not answered yet"  # how the NotImplementedError of an unanswered question is told from others
-_RANDOM = 20  # where the random numbers of torch, NumPy and random start: an answer can ask for it, so not the seed of the inputs
+_RANDOM = 20  # where random numbers start: an answer can ask for that, so it is not the seed of the inputs
 _LIBRARIES = tuple({*sysconfig.get_paths().values(), str(Path(__file__).parents[1]), str(Path(torch.__file__).parent)})
 
 
@@ -127,7 +127,7 @@ class TimeUp(BaseException):
     """Not an Exception, so that an answer's own `except Exception` does not swallow it."""
 
 
-def run(observe: Callable[[Recorder], None], seed: int, time_limit: float | None) -> Observed:
+def run(observe: Callable[[Recorder], None], time_limit: float | None) -> Observed:
     """Run one part's observation, whatever the answers in it do. A KeyboardInterrupt is passed on."""
     recorder, sink, status, error = Recorder(), _Sink(), "observed", None
     with untouched(_RANDOM), contextlib.redirect_stdout(sink), contextlib.redirect_stderr(sink):
