@@ -1,4 +1,4 @@
-"""Small changes of a right answer, made in its syntax tree: constants for arguments, dropped lines, swapped names and operators."""
+"""Small changes of a right answer, in its syntax tree: constants for arguments, lines dropped, names and operators swapped."""
 
 import ast
 import copy
@@ -9,8 +9,8 @@ _OPERATORS = {ast.Add: (ast.Sub,), ast.Sub: (ast.Add,), ast.Mult: (ast.Div,), as
 _COMPARISONS = {ast.Lt: (ast.LtE, ast.Gt), ast.LtE: (ast.Lt, ast.GtE), ast.Gt: (ast.GtE, ast.Lt), ast.GtE: (ast.Gt, ast.LtE),
                 ast.Eq: (ast.NotEq,), ast.NotEq: (ast.Eq,)}  # fmt: skip
 _WORDS = {"sum": ("mean",), "mean": ("sum",), "batchmean": ("mean", "sum"), "none": ("mean",), "log_softmax": ("softmax",),
-          "softmax": ("log_softmax",), "max": ("min",), "argmax": ("argmin",), "log2": ("log",), "cos": ("sin",), "eval": ("train",),
-          "train": ("eval",), "amax": ("amin",), "min": ("max",), "median": ("mean",)}  # fmt: skip
+          "softmax": ("log_softmax",), "max": ("min",), "argmax": ("argmin",), "log2": ("log",), "cos": ("sin",),
+          "eval": ("train",), "train": ("eval",), "amax": ("amin",), "min": ("max",), "median": ("mean",)}  # fmt: skip
 
 
 def mutants(text: str, name: str, seen: dict[str, set]) -> Iterator[tuple[str, str]]:
@@ -20,7 +20,9 @@ def mutants(text: str, name: str, seen: dict[str, set]) -> Iterator[tuple[str, s
     if ast.get_docstring(function) is not None:
         del function.body[0]
     parameters = [argument.arg for argument in function.args.args]
-    names = sorted({node.id for node in ast.walk(function) if isinstance(node, ast.Name)} - {"torch", "F", "math", "range", "zip", "len"})
+    names = sorted(
+        {node.id for node in ast.walk(function) if isinstance(node, ast.Name)} - {"torch", "F", "math", "range", "zip", "len"}
+    )
     for number, node in enumerate(ast.walk(tree)):
         for what, change in _changes(node, names, parameters, seen):
             mutant = copy.deepcopy(tree)

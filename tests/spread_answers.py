@@ -21,11 +21,12 @@ SHAPES = {
     "entries of a dict by a loop": (["N = {}", "for k in ('a', 'b'):\n    N[k] = V"], "N['b']"),
     "an attribute of a class": (["class N:\n    factor = 7.0", "N.factor = V"], "N.factor"),
     "an object and its method": (
-        ["class MakerN:\n    def learn(self, value):\n        self.factor = value\n        return self", "N = MakerN()", "N.learn(V)"],
+        ["class MakerN:\n    def learn(self, value):\n        self.factor = value", "N = MakerN()", "N.learn(V)"],
         "N.factor",
     ),
     "a list that grows": (["N = []", "for k in range(3):\n    N.append(V / 3)", "print(len(N))"], "sum(N)"),
-    "what a helper gives": (["def half_N(x):\n    return x / 2", "def make_N():\n    return 2 * half_N(V)", "N = make_N()"], "N"),
+    "what a helper gives": (
+        ["def half_N(x):\n    return x / 2", "def make_N():\n    return 2 * half_N(V)", "N = make_N()"], "N"),
     "exec": (["exec('N = V')"], "N"),
     "the dict of all names": (["globals()['N'] = V"], "N"),
     "a second name for a list": (["N = [5.0]", "other_N = N", "other_N[0] = V"], "N[0]"),
@@ -38,7 +39,8 @@ SHAPES = {
     ),
     "an iterator": (["N = iter([9.0, V, 9.0])", "first_N = next(N)", "second_N = next(N)"], "second_N"),
     "random numbers with a seed": (
-        ["torch.manual_seed(3)", "noise_N = torch.rand(2)", "torch.manual_seed(3)\nN = V + float((torch.rand(2) - noise_N).sum())"],
+        ["torch.manual_seed(3)", "noise_N = torch.rand(2)",
+         "torch.manual_seed(3)\nN = V + float((torch.rand(2) - noise_N).sum())"],
         "N",
     ),
     "a cell that fails at its end": (["N = []\nN.append(V)\nraise ValueError('never mind')\nN.append(5.0)"], "N[-1]"),

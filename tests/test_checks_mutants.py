@@ -49,15 +49,24 @@ def passes(exercise, name: str, answer, seed: int = SEED) -> bool:
     """Tell whether an answer gets the marks of all parts that ask for it."""
     parts = [part.name for part in exercise.parts if name in part.answers]
     return all(
-        exercise.judge(exercise.observe({**exercise.right, name: answer}, seed, [part], SECONDS), seed, [part]).passed for part in parts
+        exercise.judge(exercise.observe({**exercise.right, name: answer}, seed, [part], SECONDS), seed, [part]).passed
+        for part in parts
     )
 
 
 ASKED = [(exercise, name) for exercise in checks.EXERCISES for name in exercise.answers]
 # (answers, changes, why they are still right): all that passes though something was changed in it
 SAME = [
-    ("class_similarity|nearest_classes|name_unseen", "1 -> -1 in .*(argmax|max|shape)", "the last dimension of two, by either number"),
-    ("soft_term_gradient|gradient_.*|soft_term", r"(no minus|1 -> -1) in .*(softmax|dim=-1|\(-1|\[-1)", "the last dimension of two"),
+    (
+        "class_similarity|nearest_classes|name_unseen",
+        "1 -> -1 in .*(argmax|max|shape)",
+        "the last dimension of two, by either number",
+    ),
+    (
+        "soft_term_gradient|gradient_.*|soft_term",
+        r"(no minus|1 -> -1) in .*(softmax|dim=-1|\(-1|\[-1)",
+        "the last dimension of two",
+    ),
     ("sequence_soft_term", r"(no minus|1 -> -1) in .*softmax", "real tokens alone: the last dimension of two"),
     ("soft_term|sequence_soft_term", "without dim in .*softmax", "torch takes the last dimension of two by itself"),
     ("entropy", "1 -> 2 in .*log2", "a logarithm that is multiplied by zero"),
@@ -68,8 +77,16 @@ SAME = [
     ("gradient_limit", "student_logits -> (centred_v|centred_z|teacher_logits) in .*shape", "of the same shape"),
     ("train_step|train_with_schedule", "optimizer -> student in .*zero_grad", "the optimizer holds the student's parameters"),
     ("train", "losses -> batches in .*len", "as many losses as batches"),
-    ("train_with_schedule", "not within `with torch.no_grad", "distillation_loss takes the teacher's logits as constants; not asked for"),
-    ("linear_T|cosine_T|shared_.*|sequence_soft_term", "two arguments exchanged in .*(max|min)", "the larger or smaller of two"),
+    (
+        "train_with_schedule",
+        "not within `with torch.no_grad",
+        "distillation_loss takes the teacher's logits as constants; not asked for",
+    ),
+    (
+        "linear_T|cosine_T|shared_.*|sequence_soft_term",
+        "two arguments exchanged in .*(max|min)",
+        "the larger or smaller of two",
+    ),
     ("shuffled_batches", "inputs -> (labels|teacher_logits) in .*len", "of the same length"),
     ("shuffled_batches", r"without \.Generator\(\)", "torch.manual_seed gives a generator with that seed, too"),
     ("choose_model", r"1 -> -1 in .*\[1\]", "the last of two"),

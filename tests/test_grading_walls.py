@@ -53,7 +53,7 @@ def test_a_byte_now_and_then_outlives_no_deadline():
 
 @only_linux
 def test_lines_beyond_those_asked_for_outlive_no_deadline():
-    data, status, times = collect(trickle(b"\n"))
+    _, status, times = collect(trickle(b"\n"))
     assert status == "timeout"
     assert len(times) == 2
 
@@ -111,7 +111,10 @@ needs_group = pytest.mark.skipif(not control_group.is_available(), reason="no co
 @needs_group
 def test_memory_of_all_processes_together_is_limited(tmp_path, monkeypatch):
     """Sixteen processes, each below the limit of one."""
-    spy, hungry = Spy(monkeypatch), "import os, time\nfor k in range(16):\n    if os.fork() == 0:\n        x = b'x' * 150_000_000"
+    spy, hungry = (
+        Spy(monkeypatch),
+        "import os, time\nfor k in range(16):\n    if os.fork() == 0:\n        x = b'x' * 150_000_000",
+    )
     (tmp_path / "class" / "ana").mkdir(parents=True)
     text = hostile.body(f"{hungry}\n        time.sleep(600)\nfor k in range(16): os.wait()\n{hostile.RETURN_ZERO}")
     (tmp_path / "class" / "ana" / EX4_FILE).write_text(hostile.exercise4(text))

@@ -40,7 +40,9 @@ def _observe_nearest(recorder, answers, seed):
 
 def _observe_unseen(recorder, answers, seed):
     # The third is named too often, so that its bias has to be below zero.
-    for purpose, (n, num_classes, unseen, share, shift) in enumerate([(200, 5, 4, 0.1, -4), (120, 5, 0, 0.25, -4), (90, 7, 2, 0.2, 2)]):
+    for purpose, (n, num_classes, unseen, share, shift) in enumerate(
+        [(200, 5, 4, 0.1, -4), (120, 5, 0, 0.25, -4), (90, 7, 2, 0.2, 2)]
+    ):
         logits = random_normal(make_generator(seed, 20 + purpose), n, num_classes, scale=1.5)
         logits[:, unseen] += shift
         recorder.call(

@@ -112,7 +112,9 @@ def _observe_loop(recorder, answers, seed):
     student, teacher, batches, optimizer = _world(seed, 4, (6, 6))
     recorder.during = "training for 3 epochs at T = 4, alpha = 0.3"
     again = answers["train"](student, teacher, batches, optimizer, 3, 4.0, 0.3)
-    recorder.value("the losses that are returned after 3 epochs", again, rtol=1e-3, hint="Which epochs, T and alpha did it use?")
+    recorder.value(
+        "the losses that are returned after 3 epochs", again, rtol=1e-3, hint="Which epochs, T and alpha did it use?"
+    )
     weights = "the student's weights and statistics after 3 epochs at T = 4, alpha = 0.3"
     recorder.value(weights, flatten_state(student), brief=True, rtol=3e-3, atol=3e-4, hint=_STEP_FIRST)
 
@@ -256,7 +258,7 @@ wrong.edit(train_step, "frozen")(
 
 wrong.edit(train_step, "frozen")(
     "the teacher's forward pass is recorded",
-    "Every activation of the teacher is kept until the step is over, for a backward pass that never comes. What switches that off?",
+    "The teacher's activations are kept until the step is over, for a backward pass that never comes. What switches that off?",
     {_ASK_THE_TEACHER: "    teacher_logits = teacher.eval()(inputs)\n"},
 )
 

@@ -30,7 +30,9 @@ def _observe_schedule(name):
             )
         recorder.during = "the temperatures of 5 steps, from where to where not said"
         values = [_number(answers[name](step, 5)) for step in range(5)]
-        recorder.value(recorder.during, torch.tensor(values, dtype=torch.float64), hint="The text gives start and end a default.")
+        recorder.value(
+            recorder.during, torch.tensor(values, dtype=torch.float64), hint="The text gives start and end a default."
+        )
         recorder.during = "a run of one step"
         recorder.value("the temperature of the only step of a run", _number(answers[name](0, 1, 5.0, 1.0)), verdict=_in_range)
 

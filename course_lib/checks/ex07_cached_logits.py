@@ -15,7 +15,9 @@ def _observe_cache(recorder, answers, seed):
     g = make_generator(seed)
     teacher = nn.Sequential(make_network(g, 2, 8, 3, scale=2), nn.Dropout(0.4)).train()
     inputs, sizes = random_normal(g, 23, 2), []
-    teacher[0][0].register_forward_pre_hook(lambda module, arguments: sizes.append(len(arguments[0])))  # forward() comes by, too
+    teacher[0][0].register_forward_pre_hook(
+        lambda module, arguments: sizes.append(len(arguments[0]))
+    )  # forward() comes by, too
     recorder.during = "the logits of 23 examples in batches of 8"
     logits = answers["cache_logits"](teacher, inputs, 8)
     recorder.value(recorder.during, logits, rtol=1e-3, atol=1e-4)
@@ -45,7 +47,9 @@ def _at_most(batch_size, n):
             return f"The teacher was given {max(given)} examples at once, though batch_size was {batch_size}."
         if max(given, default=0) < batch_size:
             return f"The teacher never was given {batch_size} examples at once, though batch_size was {batch_size}."
-        return None if sum(given) == n else f"The teacher was given {sum(given)} examples in all; there are {n}, each asked once."
+        return (
+            None if sum(given) == n else f"The teacher was given {sum(given)} examples in all; there are {n}, each asked once."
+        )
 
     return verdict
 
@@ -155,7 +159,9 @@ def _observe_choice(recorder, answers, seed):
     for number, (what, ranks, slow_first_call, lucky_call) in enumerate(_BUDGETS):
         # Typical times of a fast, a middle and a slow model, in whole ms; each is the middle of several calls.
         fast, middle, slow = torch.tensor([6, 14, 30]) + random_integers(g, 0, 4, 3)
-        budget = {"before slow": middle + 2, "as middle takes": middle, "below all": fast - 2, "above all": slow + 9}[what].item()
+        budget = {"before slow": middle + 2, "as middle takes": middle, "below all": fast - 2, "above all": slow + 9}[
+            what
+        ].item()
         levels = sorted((random_integers(g, 0, 9, 3) + torch.tensor([60, 75, 90])).tolist())
         calls = [
             _calls(fast, more=number % 2),

@@ -180,7 +180,9 @@ def _changes(node: ast.stmt, table: symtable.SymbolTable) -> set[str]:
 
     An attribute that is set at the top of a cell may be that of a module under any name; "" stands for it.
     """
-    stores = [it for it in ast.walk(node) if isinstance(it, (ast.Attribute, ast.Subscript)) and not isinstance(it.ctx, ast.Load)]
+    stores = [
+        it for it in ast.walk(node) if isinstance(it, (ast.Attribute, ast.Subscript)) and not isinstance(it.ctx, ast.Load)
+    ]
     found = {_root(store) for store in stores}
     if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
         found |= {"" for store in stores if isinstance(store, ast.Attribute)}

@@ -92,7 +92,9 @@ def _descendants(pid: int) -> list[int]:
     for name in os.listdir("/proc"):
         if name.isdigit():
             with contextlib.suppress(OSError, IndexError):
-                parents.setdefault(int(Path(f"/proc/{name}/stat").read_bytes().rpartition(b")")[2].split()[1]), []).append(int(name))
+                parents.setdefault(int(Path(f"/proc/{name}/stat").read_bytes().rpartition(b")")[2].split()[1]), []).append(
+                    int(name)
+                )
     found = [pid]
     for process in found:
         found += parents.get(process, [])

@@ -9,7 +9,8 @@ import os
 import sys
 
 _NAMES = ("memfd_create", "memfd_secret", "shmget", "unshare", "setns", "mount", "umount2", "pivot_root", "io_uring_setup",
-          "io_uring_enter", "io_uring_register", "add_key", "request_key", "keyctl", "userfaultfd", "bpf", "perf_event_open")  # fmt: skip
+          "io_uring_enter", "io_uring_register", "add_key", "request_key", "keyctl", "userfaultfd", "bpf",
+          "perf_event_open")  # fmt: skip
 _MACHINES = {  # what the kernel calls the machine, the numbers of the calls above, and that of clone
     "x86_64": (0xC000003E, (319, 447, 29, 272, 308, 165, 166, 155, 425, 426, 427, 248, 249, 250, 323, 321, 298), 56),
     "aarch64": (0xC00000B7, (279, 447, 194, 97, 268, 40, 39, 41, 425, 426, 427, 217, 218, 219, 282, 280, 241), 220),
@@ -32,7 +33,7 @@ class _Program(ctypes.Structure):
 
 
 def forbid() -> bool:
-    """Forbid them to this process and all that it starts. Return whether that was possible; root must have dropped its rights."""
+    """Forbid them to this process and all that it starts. Return whether that was possible."""
     if sys.platform != "linux" or os.uname().machine not in _MACHINES:
         return False
     lines = [_Line(*line) for line in _filter(*_MACHINES[os.uname().machine])]

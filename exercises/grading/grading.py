@@ -186,7 +186,9 @@ def _graded(exercise, attempt: Attempt | None, seed: int) -> Graded:
     alone = scoring.judge_again(exercise, observations, seed)
     graded.parts = tuple(second_chance.choose(part, alone.get(part.name)) for part in whole)
     graded.texts = attempt.found.texts
-    cells = [second_chance.note(part, observations.get(part.name, {}), it) for part, it in zip(graded.parts, whole, strict=True)]
+    cells = [
+        second_chance.note(part, observations.get(part.name, {}), it) for part, it in zip(graded.parts, whole, strict=True)
+    ]
     graded.notes += [*_notes(attempt.found, graded.parts), *filter(None, cells)]
     return graded
 

@@ -1,11 +1,11 @@
-"""What an answer uses that holds the answer: a part of course_lib, however it is imported, or a way to look for it in memory."""
+"""What an answer uses that holds the answer: a part of course_lib, however imported, or a way to look for it in memory."""
 
 import ast
 from collections.abc import Iterable
 
 from exercises.grading.cells import Statement
 
-# These find what nobody has handed over: objects in memory, the frames of those who call, modules by a name that is put together.
+# These find what nobody has handed over: objects in memory, frames of those who call, modules by a name put together.
 _MODULES = {"ctypes", "gc", "importlib", "inspect", "pkgutil", "runpy", "tracemalloc"}
 _NAMES = {"__import__", "__loader__", "eval", "exec"}
 _ATTRIBUTES = {"__globals__", "__subclasses__", "_getframe", "_current_frames", "f_back", "f_locals", "f_globals", "tb_frame"}

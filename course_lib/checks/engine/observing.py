@@ -162,8 +162,9 @@ def _describe(problem: BaseException, during: str) -> dict:
 
 
 def _name_of(kind: type) -> str:
-    """The name of an exception's class. The message of an Unusable is told as ours, so no other class goes by that name."""
-    return f"an exception named {kind.__name__}" if kind is not Unusable and kind.__name__ == Unusable.__name__ else kind.__name__
+    """Name an exception's class. The message of an Unusable is told as ours, so no other class goes by that name."""
+    foreign = kind.__name__ == Unusable.__name__ and kind is not Unusable
+    return f"an exception named {kind.__name__}" if foreign else kind.__name__
 
 
 class _Sink(io.TextIOBase):
