@@ -12,7 +12,7 @@ hypothesis.settings.load_profile("course")
 
 def pytest_addoption(parser):
     parser.addoption("--seeds", type=int, default=20, help="on how many seeds right and wrong answers are tried; CI: 200")
-    parser.addoption("--spread", type=int, default=10, help="how many submissions have answers over several cells; CI: 200")
+    parser.addoption("--spread", type=int, default=10, help="how many submissions have answers over several cells")
 
 
 @pytest.hookimpl(wrapper=True, optionalhook=True)

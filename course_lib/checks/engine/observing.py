@@ -158,13 +158,10 @@ def _describe(problem: BaseException, during: str) -> dict:
     # The innermost line that is neither ours nor a library's: what is typed in a notebook has no file, or a temporary one.
     own = [frame for frame in traceback.extract_tb(problem.__traceback__) if not frame.filename.startswith(_LIBRARIES)]
     line, code = (own[-1].lineno, (own[-1].line or "")[:MAX_TEXT]) if own else (None, "")
-    return {"type": _name_of(type(problem))[:MAX_TEXT], "message": message, "line": line, "code": code, "during": during}
-
-
-def _name_of(kind: type) -> str:
-    """Name an exception's class. The message of an Unusable is told as ours, so no other class goes by that name."""
-    foreign = kind.__name__ == Unusable.__name__ and kind is not Unusable
-    return f"an exception named {kind.__name__}" if foreign else kind.__name__
+    name = type(problem).__name__
+    if name == Unusable.__name__ and type(problem) is not Unusable:  # whose message is told as ours
+        name = f"an exception named {name}"
+    return {"type": name[:MAX_TEXT], "message": message, "line": line, "code": code, "during": during}
 
 
 class _Sink(io.TextIOBase):
