@@ -159,9 +159,8 @@ def _describe(problem: BaseException, during: str) -> dict:
     own = [frame for frame in traceback.extract_tb(problem.__traceback__) if not frame.filename.startswith(_LIBRARIES)]
     line, code = (own[-1].lineno, (own[-1].line or "")[:MAX_TEXT]) if own else (None, "")
     name = type(problem).__name__
-    if name == Unusable.__name__ and type(problem) is not Unusable:  # whose message is told as ours
-        name = f"an exception named {name}"
-    return {"type": name[:MAX_TEXT], "message": message, "line": line, "code": code, "during": during}
+    foreign = name == Unusable.__name__ and type(problem) is not Unusable  # whose message is told as ours
+    return {"type": f"an exception named {name}" if foreign else name[:MAX_TEXT], "message": message, "line": line, "code": code, "during": during}
 
 
 class _Sink(io.TextIOBase):
