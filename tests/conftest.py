@@ -17,6 +17,7 @@ COPIED = ("losses", "losses_stacks", "schedules", "objectives", "loops", "batche
 def pytest_addoption(parser):
     parser.addoption("--copied", choices=("only", "without"), help="only the tests of what others copy, or all but these")
     parser.addoption("--seeds", type=int, default=20, help="on how many seeds right and wrong answers are tried; CI: 200")
+    parser.addoption("--spread", type=int, default=10, help="how many submissions have answers over several cells")
 
 
 @pytest.hookimpl(wrapper=True, optionalhook=True)

@@ -91,6 +91,17 @@ CASES = {
     "kills its parent": Case(body(f"import os\nos.kill(os.getppid(), 9)\n{RETURN_ZERO}"), "wrong"),
     "kills everyone": Case(body("import os\nos.kill(-1, 9)"), "raised"),  # there is nobody
     "stops its parent": Case(body(f"import os, signal\nos.kill(os.getppid(), signal.SIGSTOP)\n{RETURN_ZERO}"), "wrong"),
+    "a byte now and then": Case(
+        body(
+            "import os, time\nwhile True:\n    for fd in range(3, 64):\n        try: os.write(fd, b'x')\n"
+            "        except OSError: pass\n    time.sleep(0.01)"
+        ),
+        ("timeout", "invalid"),
+    ),
+    "memory behind descriptors": Case(body(f"import os\nos.memfd_create('hidden')\n{FINISH}"), "raised"),
+    "rights in a namespace of its own": Case(
+        body(f"import ctypes\nif ctypes.CDLL(None).unshare(0x10000000): raise OSError\n{FINISH}"), "raised"
+    ),
     "fork bomb": Case(body("import os\nwhile True:\n    try: os.fork()\n    except OSError: pass"), "timeout"),
     "a hundred threads": Case(  # whose stacks are small, so that it is their number that is too large
         body(
@@ -205,7 +216,6 @@ CASES = {
     "hostile default argument": Case(
         "import os\ndef soft_term(student_logits, teacher_logits, T, x=os._exit(0)):\n    pass",
         "crash",
-        costs={"whole": "crash", "safe": "crash"},
     ),
     "syntax error": Case("def soft_term(student_logits, teacher_logits, T)\n    return 0", "raised"),
     "a brace too many": Case(SIGNATURE + "    return ((((0)", "raised"),
@@ -247,3 +257,11 @@ if len(channels) != 1: found.append('channels ' + repr(channels))
 raise ValueError('FOUND ' + repr(found))
 """
     )
+
+
+def before(case: Case) -> str:
+    """A notebook of exercise 4 that does in a cell before the answer what the case does in it; the answer is wrong."""
+    call = "soft_term(torch.zeros(2, 3, requires_grad=True), torch.zeros(2, 3), 2.0)"
+    answer = body("return student_logits.sum() * FACTOR[0]")
+    cells = [IMPORTS, "FACTOR = []", case.text, f"{call}\nprint('went on')", "FACTOR.append(0.0)", marked("soft_term", answer)]
+    return notebook([*cells, marked("distillation_loss", WHOLE)])

@@ -1,10 +1,12 @@
 """Which text of a notebook is the answer: written or still a stub, and found in a time that is in proportion to its length."""
 
+from dataclasses import replace
+
 import hostile
 import pytest
 from grading_runs import EX4
 
-from exercises.grading import answers
+from exercises.grading import answers, cells, library
 
 SAID = "soft_term is not answered yet"
 STUB = f'    raise NotImplementedError("{SAID}")\n'
@@ -78,7 +80,57 @@ def test_many_statements(between):
     assert len(answers.split(between.join(["x=1"] * 20_000))[0].statements) == 20_000
 
 
-@pytest.mark.parametrize(("what", "found"), [("losses", True), ("data", False)])
-def test_many_mentions(what, found):
-    text = "# " + "from course_lib import " * 40_000 + what
-    assert answers._mentions(text, "course_lib.losses") is found
+def test_many_imports():
+    text = "\n".join(f"from course_lib import losses as a{number}" for number in range(5_000))
+    statements = cells.split(text)[0].statements
+    assert library.used(statements, ("course_lib.losses",)) == ["course_lib.losses"]
+
+
+def test_many_names_that_depend_on_each_other():
+    chain = "\n".join(f"x{number} = [x{number - 1}]" for number in range(1, 5_000))
+    found = answers.find(["x0 = []", chain, "for k in range(3): x0.append(k)", GOOD.replace("T**2", "x4999")], EX4)
+    assert len(found.needed["soft_term"]["alone"]) == 5_003
+
+
+# ---- what holds the answer ----
+
+USES = {
+    "from course_lib import (\n    losses as L)\nx = L": "course_lib.losses",
+    "import course_lib as c\nx = c.losses.soft_targets": "course_lib.losses",
+    "import course_lib.losses\nx = course_lib.losses": "course_lib.losses",
+    "import course_lib.losses as q": "course_lib.losses",
+    "from course_lib.losses import soft_target_loss as s": "course_lib.losses",
+    "def f():\n    from course_lib import losses": "course_lib.losses",
+    "from course_lib.checks.engine import core": "course_lib.checks",
+    "from course_lib.losses import *": "course_lib.losses",
+    "x = 'course_lib.losses'": "course_lib.losses",
+    "import importlib\nx = importlib.import_module('course_lib.' + 'losses')": "importlib",
+    "x = __import__('course_lib')": "__import__",
+    "import sys\nx = sys.modules": "sys.modules",
+    "import sys as s\nx = s._getframe(1)": "sys._getframe",
+    "def f(e):\n    return e.__traceback__.tb_frame.f_back.f_locals": "f_back",
+    "from gc import get_objects": "gc",
+    "import ctypes": "ctypes",
+    "import inspect as i": "inspect",
+    "x = ().__class__.__base__.__subclasses__()": "__subclasses__",
+}
+
+
+@pytest.mark.parametrize("text", USES)
+def test_every_way_to_the_library_is_noted(text):
+    statements = cells.split(text)[0].statements
+    assert USES[text] in library.used(statements, ("course_lib.losses", "course_lib.checks"))
+    given = [replace(statement, given=True) for statement in statements]
+    assert library.used(given, ("course_lib.losses", "course_lib.checks")) == []
+
+
+def test_what_is_named_alike_is_not_noted():
+    text = "import torch\nfrom course_lib.data import Mixture\nlosses = [1]\nx = losses\n# course_lib.losses\nmodules = 3"
+    assert library.used(cells.split(text)[0].statements, ("course_lib.losses", "course_lib.checks")) == []
+
+
+def test_the_answer_may_use_the_checks_that_were_given_out_only_to_check():
+    good = hostile.marked("soft_term", GOOD)
+    assert answers.find([good, "checks.distillation_loss(soft_term)"], EX4).library == []
+    used = GOOD.replace("T**2", "checks.distillation_loss.right")
+    assert answers.find([hostile.marked("soft_term", used)], EX4).library == ["course_lib.checks"]

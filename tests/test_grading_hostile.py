@@ -111,6 +111,34 @@ def test_hostile_answers_in_the_sandbox(tmp_path, monkeypatch, listener, walls):
     assert set(os.listdir(out)) == {"grades.csv", "feedback", "report.html", ".grading"}
 
 
+@needs_bubblewrap
+def test_a_hostile_cell_before_the_answer_gains_nothing(tmp_path, monkeypatch, listener):
+    """The same cases, in a cell that runs before the answer; what needs it is wrong, and stays so."""
+    place, spy = tmp_path / "class", Spy(monkeypatch)
+    for number, (name, case) in enumerate(hostile.CASES.items()):
+        (place / name).mkdir(parents=True)
+        (place / name / EX4_FILE).write_text(hostile.before(hostile.Case(case.text.replace("PORT", str(listener[0])), "")))
+        (place / name / "06_schedule.ipynb").write_text(RIGHT6)
+        if number % 8 == 0:
+            (place / f"honest {number}").mkdir()
+            (place / f"honest {number}" / EX4_FILE).write_text(RIGHT4.replace("log_q", f"log_q{number}"))
+    before = snapshot(place, ROOT / "course_lib", ROOT / "exercises")
+    assert grade(place, tmp_path / "out", "--timeout", LIMITS[1].replace("5", "3", 1), *LIMITS[2:]) == 0
+    for name, row in spy.rows.items():
+        if name.startswith("honest"):
+            assert row.points == EX4.points
+            continue
+        parts = spy.parts(name, EX4)
+        assert parts["soft term"].points == 0, f"{name}: {parts['soft term']}"
+        for part in ("whole", "safe"):
+            costs = hostile.CASES[name].costs.get(part, ())
+            assert parts[part].status in ("passed", *((costs,) if isinstance(costs, str) else costs)), f"{name}: {parts}"
+        assert row.graded[EX6.number - 1].points == EX6.points, f"{name} lost marks of another exercise"
+    assert snapshot(place, ROOT / "course_lib", ROOT / "exercises") == before
+    assert not listener[1]
+    assert not children_of_graders()
+
+
 @pytest.mark.parametrize(
     "message",
     [

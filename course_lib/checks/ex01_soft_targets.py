@@ -28,6 +28,8 @@ def _observe_stable(recorder, answers, seed):
         logits = random_integers(g, -12, 12, 3, 5) / 4 + torch.tensor([[size], [-size], [0]])
         label = f"logits near ±{size} at T = {T:g}"
         recorder.call(label, answers["soft_targets"], {"logits": logits, "T": T}, rtol=1e-3)
+    logits = random_integers(make_generator(seed, 15), -150, 150, 3, 5).float()
+    recorder.call("logits that lie far apart in one row", answers["soft_targets"], {"logits": logits, "T": 0.5}, rtol=1e-3)
 
 
 def _observe_entropy(recorder, answers, seed):
@@ -83,6 +85,13 @@ def after(logits, T):
 def logarithms(logits, T):
     """Probabilities lie between 0 and 1. Look at the sign of your values."""
     return torch.log_softmax(logits / T, -1)
+
+
+@wrong("soft_targets", "formula", "the sum has lost its dimension")
+def without_keepdim(logits, T):
+    """A sum over a dimension takes it away. What does the division need so that each row meets its own sum?"""
+    powers = torch.exp(logits / T)
+    return powers / powers.sum(-1)
 
 
 @wrong("soft_targets", "stable", "the exponential of a large number")

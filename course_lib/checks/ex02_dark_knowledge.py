@@ -39,9 +39,12 @@ def _observe_nearest(recorder, answers, seed):
 
 
 def _observe_unseen(recorder, answers, seed):
-    for purpose, (n, unseen, share) in enumerate([(200, 4, 0.1), (120, 0, 0.25)]):
-        logits = random_normal(make_generator(seed, 20 + purpose), n, 5, scale=1.5)
-        logits[:, unseen] -= 4
+    # The third is named too often, so that its bias has to be below zero.
+    for purpose, (n, num_classes, unseen, share, shift) in enumerate(
+        [(200, 5, 4, 0.1, -4), (120, 5, 0, 0.25, -4), (90, 7, 2, 0.2, 2)]
+    ):
+        logits = random_normal(make_generator(seed, 20 + purpose), n, num_classes, scale=1.5)
+        logits[:, unseen] += shift
         recorder.call(
             f"the corrected logits for share = {share:g}",
             answers["name_unseen"],
@@ -63,8 +66,9 @@ def _named(logits, unseen, share):
         before, after = ((x.argmax(1) == unseen).double().mean().item() for x in (logits, found.tensor()))
         if abs(after - share) <= 1.01 / len(logits):
             return None
-        if added[0, unseen] < 0:
-            return "The unseen class has been made less likely than it was."
+        if (added[0, unseen] < 0) == (share > before):
+            way = "less" if share > before else "more"
+            return f"The unseen class has been made {way} likely than it was."
         if abs(after - (1 - share)) <= 1.01 / len(logits):
             return f"The unseen class comes first in {1 - share:.0%} of the rows; it should come first in {share:.0%}."
         if abs(after - before) <= 1.01 / len(logits):
@@ -181,6 +185,16 @@ def bias_a_row(student_logits, unseen, share):
     """A bias belongs to a class, not to an example: one number for all rows."""
     corrected = student_logits.clone()
     corrected[:, unseen] = student_logits.max(1).values + 1
+    return corrected
+
+
+@wrong("name_unseen", "unseen", "the bias never goes below zero")
+def never_lowered(student_logits, unseen, share):
+    """A class may also be named too often. Which way does the bias have to go then?"""
+    corrected = student_logits.clone()
+    others = student_logits.clone()
+    others[:, unseen] = -torch.inf
+    corrected[:, unseen] += (others.max(1).values - student_logits[:, unseen]).quantile(share).clamp(min=0)
     return corrected
 
 

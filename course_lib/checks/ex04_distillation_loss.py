@@ -149,6 +149,16 @@ in_soft_term(
     {"log_q, p,": "p, log_q,"},
 )
 in_soft_term(
+    "`F.kl_div` is given two probabilities, the teacher's first",
+    "Read in the documentation which argument of `F.kl_div` comes first, and which of the two is a logarithm.",
+    {"F.log_softmax": "F.softmax", "log_q, p,": "p, log_q,"},
+)
+in_soft_term(
+    "the softmax runs over the examples",
+    "Over which dimension should the probabilities of one example add up to 1?",
+    {"student_logits / T, -1": "student_logits / T, 0", "teacher_logits / T, -1": "teacher_logits / T, 0"},
+)
+in_soft_term(
     "T on the teacher's side only",
     "Two distributions are compared. Are both of them softened?",
     {"student_logits / T": "student_logits"},
@@ -247,6 +257,15 @@ def log_of_softmax(student_logits, teacher_logits, labels, T, alpha):
     at once?"""
     log_q, log_p = F.softmax(student_logits / T, -1).log(), F.softmax(teacher_logits / T, -1).log()
     soft = T**2 * (log_p.exp() * (log_p - log_q)).sum(-1).mean()
+    return alpha * soft + (1 - alpha) * F.cross_entropy(student_logits, labels)
+
+
+@wrong("distillation_loss", "safe", "a small number under the logarithm")
+def small_number(student_logits, teacher_logits, labels, T, alpha):
+    """It keeps infinity away, but changes every large loss: log(0 + 1e-8) is −18.4, whatever the logits say. Is there a
+    function that does softmax and logarithm at once?"""
+    log_q, p = (F.softmax(student_logits / T, -1) + 1e-8).log(), F.softmax(teacher_logits.detach() / T, -1)
+    soft = T**2 * (p * ((p + 1e-8).log() - log_q)).sum(-1).mean()
     return alpha * soft + (1 - alpha) * F.cross_entropy(student_logits, labels)
 
 

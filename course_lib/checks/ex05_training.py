@@ -1,6 +1,7 @@
 """Exercise 5: the training step and the loop, with a teacher that stays as it is."""
 
 import math
+import weakref
 from collections import Counter
 
 import torch
@@ -15,11 +16,11 @@ from course_lib.losses import distillation_loss
 wrong = Mistakes()
 
 
-def _world(seed, purpose, steps, n=8):
+def _world(seed, purpose, sizes):
     """A student, a teacher, batches and an optimizer. Both networks are in the mode that they must not be in."""
     g = make_generator(seed, purpose)
     student, teacher = make_network(g, 2, 6, 3), make_network(g, 2, 8, 3, scale=1.5)
-    batches = [(random_normal(g, n, 2), random_integers(g, 0, 2, n)) for _ in range(steps)]
+    batches = [(random_normal(g, n, 2), random_integers(g, 0, 2, n)) for n in sizes]
     optimizer = torch.optim.SGD(student.parameters(), lr=0.2)
     return student.eval(), teacher.train(), batches, optimizer
 
@@ -30,13 +31,13 @@ _BIT_FOR_BIT = "Which mode is it in, and what does the optimizer hold?"
 
 
 def _observe_step(recorder, answers, seed):
-    student, teacher, batches, optimizer = _world(seed, 0, steps=2)
+    student, teacher, batches, optimizer = _world(seed, 0, (8, 8))
     g, losses = make_generator(seed, 3), []
     for parameter in student.parameters():  # what somebody's last step may have left behind
         parameter.grad = random_normal(g, *parameter.shape)
-    for number, batch in enumerate(batches, 1):
+    for number, (batch, T, alpha) in enumerate(zip(batches, (2.0, 5.0), (0.7, 0.4), strict=True), 1):
         recorder.during = f"step {number}"
-        losses.append(answers["train_step"](student, teacher, batch, optimizer, 2.0, 0.7))
+        losses.append(answers["train_step"](student, teacher, batch, optimizer, T, alpha))
         label = f"the student's weights and statistics after {number} step{'s' * (number > 1)}"
         recorder.value(label, flatten_state(student), brief=True, rtol=1e-3, atol=1e-4, hint=_IN_ORDER)
     recorder.value("what the steps return", losses, verdict=_floats)
@@ -56,13 +57,17 @@ def _floats(found):
 
 
 def _observe_frozen(recorder, answers, seed):
-    student, teacher, batches, optimizer = _world(seed, 1, steps=2)
+    student, teacher, batches, optimizer = _world(seed, 1, (8, 8))
+    asked, kept = [], []
+    teacher.register_forward_hook(lambda module, arguments, output: asked.append(weakref.ref(output)))
+    optimizer.register_step_pre_hook(lambda *_: kept.extend(_holds_a_graph(it()) for it in asked))
     for number, batch in enumerate(batches, 1):
         recorder.during = f"step {number}"
         answers["train_step"](student, teacher, batch, optimizer, 2.0, 0.7)
     label = "the teacher's weights and statistics after 2 steps"
     recorder.value(label, flatten_state(teacher), brief=True, rtol=0, atol=0, hint=_BIT_FOR_BIT)
     recorder.value("the gradients of the teacher's parameters", [p.grad for p in teacher.parameters()], verdict=_no_gradients)
+    recorder.value("whether the teacher's forward pass is kept", int(any(kept)), verdict=_not_kept)
     recorder.unchanged("the data", *(tensor for batch in batches for tensor in batch))
 
 
@@ -72,8 +77,17 @@ def _no_gradients(found):
     return "The parameters of the teacher have gradients (`.grad`) after the step. Nobody may ask for those."
 
 
+def _holds_a_graph(output):
+    return isinstance(output, torch.Tensor) and output.requires_grad
+
+
+def _not_kept(found):
+    return "The teacher's forward pass was recorded, and is kept until the step is over." if found.values[0] else None
+
+
 def _observe_loop(recorder, answers, seed):
-    student, teacher, batches, optimizer = _world(seed, 2, steps=3)
+    # Batches of different size: a mean over batches is then not one over rows.
+    student, teacher, batches, optimizer = _world(seed, 2, (8, 3, 5))
     before, seen, updates = flatten_state(student), [], []
     student.register_forward_pre_hook(lambda module, arguments: seen.append(_which(arguments, batches)))
     optimizer.register_step_post_hook(lambda *_: updates.append(1))
@@ -95,6 +109,14 @@ def _observe_loop(recorder, answers, seed):
     recorder.value(label, list(losses), rtol=1e-3, hint="Each should be the mean over the batches of one epoch.")
     label = "the teacher's weights and statistics after 2 epochs"
     recorder.value(label, flatten_state(teacher), brief=True, rtol=0, atol=0, hint=_BIT_FOR_BIT)
+    student, teacher, batches, optimizer = _world(seed, 4, (6, 6))
+    recorder.during = "training for 3 epochs at T = 4, alpha = 0.3"
+    again = answers["train"](student, teacher, batches, optimizer, 3, 4.0, 0.3)
+    recorder.value(
+        "the losses that are returned after 3 epochs", again, rtol=1e-3, hint="Which epochs, T and alpha did it use?"
+    )
+    weights = "the student's weights and statistics after 3 epochs at T = 4, alpha = 0.3"
+    recorder.value(weights, flatten_state(student), brief=True, rtol=3e-3, atol=3e-4, hint=_STEP_FIRST)
 
 
 def _which(arguments, batches):
@@ -167,6 +189,11 @@ in_step(
     {"    student.train()\n": ""},
 )
 in_step(
+    "neither network is put into its mode",
+    "Two things at once: the teacher and the student each need a mode, and nobody promises in which they arrive.",
+    {"teacher.eval()": "teacher", "    student.train()\n": ""},
+)
+in_step(
     "the gradients of earlier steps are still there",
     "backward() adds to what is in `.grad`. What is in there when your step begins?",
     {"    optimizer.zero_grad()\n": ""},
@@ -229,6 +256,12 @@ wrong.edit(train_step, "frozen")(
     {"teacher.eval()": "teacher"},
 )
 
+wrong.edit(train_step, "frozen")(
+    "the teacher's forward pass is recorded",
+    "The teacher's activations are kept until the step is over, for a backward pass that never comes. What switches that off?",
+    {_ASK_THE_TEACHER: "    teacher_logits = teacher.eval()(inputs)\n"},
+)
+
 in_loop = wrong.edit(train, "loop")
 
 in_loop(
@@ -248,6 +281,13 @@ in_loop(
     "the sum of an epoch's losses instead of the mean",
     "The student is right, the list is not. With twice as many batches, what would your numbers be?",
     {"sum(losses) / len(losses)": "sum(losses)"},
+)
+in_loop(
+    "a mean over rows, not over batches",
+    "The student is right, the list is not. How much does a small batch count in your mean, and how much in the one asked for?",
+    {
+        "losses.append(loss.item())": "losses += [loss.item()] * len(inputs)",
+    },
 )
 in_loop(
     "a mean over all epochs so far",

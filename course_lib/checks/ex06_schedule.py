@@ -28,6 +28,11 @@ def _observe_schedule(name):
             recorder.value(
                 label, torch.tensor(values, dtype=torch.float64), hint="Print the temperatures of a run of nine steps."
             )
+        recorder.during = "the temperatures of 5 steps, from where to where not said"
+        values = [_number(answers[name](step, 5)) for step in range(5)]
+        recorder.value(
+            recorder.during, torch.tensor(values, dtype=torch.float64), hint="The text gives start and end a default."
+        )
         recorder.during = "a run of one step"
         recorder.value("the temperature of the only step of a run", _number(answers[name](0, 1, 5.0, 1.0)), verdict=_in_range)
 
@@ -53,11 +58,7 @@ def _observe_wired(recorder, answers, seed):
     batches = [(random_normal(g, 8, 2), random_integers(g, 0, 2, 8)) for _ in range(2)]
     optimizer = torch.optim.SGD(student.parameters(), lr=0.1)
     recorder.during = "training for 2 epochs of 2 batches"
-
-    def schedule(step, steps):
-        return 5.0 - 4.0 * step / max(1, steps - 1)
-
-    used = answers["train_with_schedule"](student, teacher, batches, optimizer, 2, 0.8, schedule)
+    used = answers["train_with_schedule"](student, teacher, batches, optimizer, 2, 0.8, _falling)
     if not isinstance(used, (list, tuple)):
         raise Unusable(
             f"`train_with_schedule` should return a list of the temperatures used; it returned {type(used).__name__}."
@@ -71,8 +72,28 @@ def _observe_wired(recorder, answers, seed):
         brief=True,
         rtol=2e-3,
         atol=2e-4,
-        hint="Go through a step in order: the batch, the modes, the temperature that the loss gets, the gradients, the update.",
+        hint=_IN_ORDER,
     )
+    student, teacher = make_network(g, 2, 5, 3).eval(), make_network(g, 2, 7, 3, scale=2.5).train()
+    batches = [(random_normal(g, 6, 2), random_integers(g, 0, 2, 6)) for _ in range(3)]
+    before, optimizer = flatten_state(teacher), torch.optim.SGD(student.parameters(), lr=0.1)
+    recorder.during = "training for 3 epochs of 3 batches with alpha = 0.3 and a schedule that rises"
+    used = answers["train_with_schedule"](student, teacher, batches, optimizer, 3, 0.3, _rising)
+    recorder.value(f"the temperatures of {recorder.during}", used, hint="Whose schedule does it ask?")
+    weights = "the student's weights after 9 steps with alpha = 0.3"
+    recorder.value(weights, flatten_state(student), brief=True, rtol=3e-3, atol=3e-4, hint=_IN_ORDER)
+    recorder.value("the teacher's weights and statistics", flatten_state(teacher) - before, brief=True, rtol=0, atol=0)
+
+
+_IN_ORDER = "Go through a step in order: the batch, the modes, the temperature that the loss gets, the gradients, the update."
+
+
+def _falling(step, steps):
+    return 5.0 - 4.0 * step / max(1, steps - 1)
+
+
+def _rising(step, steps):
+    return 1.5 + 3.0 * step / steps + 0.5 * (step % 2)
 
 
 def linear_T(step, steps, start=5.0, end=1.0):
@@ -114,6 +135,8 @@ in_line(
     "With one step there is nothing between the first and the last. What do you divide by?",
     {"max(1, steps - 1)": "(steps - 1)"},
 )
+in_line("one step ahead", "The first step has the number 0. Print its temperature.", {"step / max": "(step + 1) / max"})
+in_line("one step behind", "The first step has the number 0. Print its temperature.", {"step / max": "(step - 1) / max"})
 in_line("the wrong way round", "The teacher should be soft at the start.", {"start + (end - start)": "end + (start - end)"})
 in_line(
     "it ends at 0",
@@ -205,6 +228,25 @@ in_wiring(
     "the student is in eval mode",
     "As in exercise 5, nobody promises in which mode the networks arrive. In which does the student learn?",
     {"student.train()": "student"},
+)
+in_wiring(
+    "neither network is put into its mode",
+    "Two things at once. As in exercise 5, nobody promises in which mode the networks arrive. Which does each need?",
+    {"teacher.eval()": "teacher", "student.train()": "student"},
+)
+in_wiring(
+    "a new temperature only once an epoch, and neither network in its mode",
+    "Two things at once: the schedule is asked for every step, and each network needs a mode.",
+    {
+        "schedule(step, steps)": "schedule(step // len(batches), epochs)",
+        "teacher.eval()": "teacher",
+        "student.train()": "student",
+    },
+)
+in_wiring(
+    "one step too few is counted",
+    "How many steps does the whole training have? The schedule wants that number.",
+    {"schedule(step, steps)": "schedule(step, steps - 1)", "labels, T, alpha": "labels, max(T, 0.5), alpha"},
 )
 in_wiring(
     "the steps are counted from 1",

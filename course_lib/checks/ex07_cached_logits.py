@@ -15,11 +15,13 @@ def _observe_cache(recorder, answers, seed):
     g = make_generator(seed)
     teacher = nn.Sequential(make_network(g, 2, 8, 3, scale=2), nn.Dropout(0.4)).train()
     inputs, sizes = random_normal(g, 23, 2), []
-    teacher.register_forward_pre_hook(lambda module, arguments: sizes.append(len(arguments[0])))
+    teacher[0][0].register_forward_pre_hook(
+        lambda module, arguments: sizes.append(len(arguments[0]))
+    )  # forward() comes by, too
     recorder.during = "the logits of 23 examples in batches of 8"
     logits = answers["cache_logits"](teacher, inputs, 8)
     recorder.value(recorder.during, logits, rtol=1e-3, atol=1e-4)
-    recorder.value("the most examples that the teacher was given at once", max(sizes, default=0), verdict=_at_most_8)
+    recorder.value("how many examples the teacher was given at a time", list(sizes), verdict=_at_most(8, 23))
     attached = isinstance(logits, torch.Tensor) and logits.requires_grad
     recorder.value("whether the logits hold on to a graph", int(attached), verdict=_no_graph)
     recorder.value(
@@ -31,12 +33,25 @@ def _observe_cache(recorder, answers, seed):
         hint="In which mode do statistics move?",
     )
     recorder.unchanged("inputs", inputs)
+    inputs = random_normal(g, 17, 2)
+    recorder.during = "the logits of 17 examples in batches of 5"
+    sizes.clear()
+    recorder.value(recorder.during, answers["cache_logits"](teacher, inputs, 5), rtol=1e-3, atol=1e-4)
+    recorder.value("how many of 17 examples the teacher was given at a time", list(sizes), verdict=_at_most(5, 17))
 
 
-def _at_most_8(found):
-    if found.values[0] <= 8:
-        return None
-    return f"The teacher was given {int(found.values[0])} examples at once, though batch_size was 8."
+def _at_most(batch_size, n):
+    def verdict(found):
+        given = [int(entry.values[0]) for entry in found.items]
+        if max(given, default=0) > batch_size:
+            return f"The teacher was given {max(given)} examples at once, though batch_size was {batch_size}."
+        if max(given, default=0) < batch_size:
+            return f"The teacher never was given {batch_size} examples at once, though batch_size was {batch_size}."
+        return (
+            None if sum(given) == n else f"The teacher was given {sum(given)} examples in all; there are {n}, each asked once."
+        )
+
+    return verdict
 
 
 def _no_graph(found):
@@ -51,18 +66,21 @@ def _observe_shuffle(recorder, answers, seed):
     columns = {
         "inputs": torch.stack([numbers, -numbers], 1).float(),
         "labels": numbers.clone(),
-        "teacher_logits": torch.stack([numbers.float(), random_normal(make_generator(seed), n)], 1),
+        "teacher_logits": torch.stack([numbers + 0.5, random_normal(make_generator(seed), n)], 1),
     }
-    runs = []
-    for number, order_seed in enumerate((seed, seed + 1, seed)):
-        recorder.during = f"the batches of {n} examples, 8 in each, for seed {order_seed}"
+    runs, (a, b) = [], random_integers(make_generator(seed, 1), 0, 10**6, 2).tolist()
+    for number, order_seed in enumerate((a, b + 10**6 + 1, a)):  # numbers of their own: nobody is to see `seed`
+        recorder.during = f"the batches of {n} examples, 8 in each, for seed {'aba'[number]}"
         batches = list(_limited(answers["shuffled_batches"](*columns.values(), batch_size, order_seed)))
         if number == 0:
-            recorder.value("the sizes of the batches", [_size(batch) for batch in batches], verdict=_sizes)
+            recorder.value("the sizes of the batches", [_size(batch) for batch in batches], verdict=_sizes(29, 8))
         runs.append(torch.stack([torch.cat([_ids(batch, which) for batch in batches]) for which in range(3)]))
     recorder.value("which input, label and logits stand together, for seeds a, b, a", torch.stack(runs), verdict=_together(n))
     for name, column in columns.items():
         recorder.unchanged(name, column)
+    recorder.during = "the batches of 16 examples, 5 in each"
+    batches = list(_limited(answers["shuffled_batches"](*(column[:16] for column in columns.values()), 5, b)))
+    recorder.value("the sizes of the batches of 16 examples", [_size(batch) for batch in batches], verdict=_sizes(16, 5))
 
 
 def _limited(batches):
@@ -93,17 +111,21 @@ def _size(batch):
 
 def _ids(batch, which):
     _size(batch)
-    column = batch[which].detach()
-    return (column if which == 1 else column[:, 0]).double()
+    column = batch[which].detach().double()
+    return (column[:, 0] - column[:, 1]) / 2 if which == 0 else column if which == 1 else column[:, 0] - 0.5
 
 
-def _sizes(found):
-    sizes = sorted((int(entry.values[0]) for entry in found.items), reverse=True)
-    if sizes == [8, 8, 8, 5]:
-        return None
-    if sizes == [8, 8, 8]:
-        return "29 examples in batches of 8 make three full batches and one of 5. The last one is missing."
-    return "29 examples in batches of 8 should make three batches of 8 and one of 5."
+def _sizes(n, batch_size):
+    full, rest = divmod(n, batch_size)
+    words = f"{n} examples in batches of {batch_size} should make {full} batches of {batch_size} and one of {rest}."
+
+    def verdict(found):
+        sizes = sorted((int(entry.values[0]) for entry in found.items), reverse=True)
+        if sizes == [batch_size] * full + [rest]:
+            return None
+        return f"{words} The last one is missing." if sizes == [batch_size] * full else words
+
+    return verdict
 
 
 def _together(n):
@@ -118,6 +140,11 @@ def _together(n):
             return "The teacher's logits do not belong to their inputs."
         if first.tolist() == sorted(first.tolist()):
             return "The examples come in their old order: nothing is shuffled."
+        steps = (first.diff().abs() % (n - 2)).tolist()  # 1 between neighbours, and where a turned order starts again
+        if steps.count(1) == n - 1:
+            return "Every example comes next to the one that it came next to before: the order was only turned."
+        if steps.count(1) > n // 2:
+            return "Most examples come next to the one that they came next to before: groups were moved, not examples."
         if first.tolist() != again.tolist():
             return "The same seed gives a different order the second time."
         if first.tolist() == second.tolist():
@@ -129,40 +156,47 @@ def _together(n):
 
 def _observe_choice(recorder, answers, seed):
     g = make_generator(seed, 2)
-    for number, (what, slow_first_call, lucky_call) in enumerate(_BUDGETS):
-        # Typical times of a poor, a good and the best model, in whole ms; each is the middle of five calls.
-        poor, good, best = torch.tensor([6, 14, 30]) + random_integers(g, 0, 4, 3)
-        budget = {"between good and best": good + 2, "as good takes": good, "below all": poor - 2}[what].item()
-        accuracy = sorted((random_integers(g, 0, 9, 3) + torch.tensor([60, 75, 90])).tolist())
-        calls = {
-            "poor": _calls(poor),
-            "good": _calls(good, first=20 * good if slow_first_call else None),
-            "best": _calls(best, last=1 if lucky_call else None),
-        }
+    for number, (what, ranks, slow_first_call, lucky_call) in enumerate(_BUDGETS):
+        # Typical times of a fast, a middle and a slow model, in whole ms; each is the middle of several calls.
+        fast, middle, slow = torch.tensor([6, 14, 30]) + random_integers(g, 0, 4, 3)
+        budget = {"before slow": middle + 2, "as middle takes": middle, "below all": fast - 2, "above all": slow + 9}[
+            what
+        ].item()
+        levels = sorted((random_integers(g, 0, 9, 3) + torch.tensor([60, 75, 90])).tolist())
+        calls = [
+            _calls(fast, more=number % 2),
+            _calls(middle, first=middle + slow_first_call if slow_first_call else None),
+            _calls(slow, last=1 if lucky_call else None, more=number % 2),
+        ]
         names = [f"model {'ABC'[k]}" for k in torch.randperm(3, generator=g).tolist()]
-        candidates = [(name, share / 100, times) for name, share, times in zip(names, accuracy, calls.values(), strict=True)]
+        candidates = [(name, levels[rank] / 100, times) for name, rank, times in zip(names, ranks, calls, strict=True)]
         candidates = [candidates[k] for k in torch.randperm(3, generator=g).tolist()]
         inputs = {"candidates": candidates, "budget_ms": float(budget)}
         recorder.call(f"case {number + 1}, {_CASES[what]}", answers["choose_model"], inputs)
 
 
 _CASES = {
-    "between good and best": "a budget that not every model keeps",
-    "as good takes": "a budget that one model just keeps",
+    "before slow": "a budget that not every model keeps",
+    "as middle takes": "a budget that one model just keeps",
     "below all": "a budget that no model keeps",
+    "above all": "a budget that every model keeps",
 }
-_BUDGETS = [  # where the budget lies, whether the right model has a slow first call, whether the best has a lucky one
-    ("between good and best", True, True),
-    ("between good and best", False, False),
-    ("as good takes", False, False),
-    ("below all", False, True),
+# Where the budget lies; how accurate the fast, the middle and the slow model are; how many ms more the first
+# call of the middle one takes, whether the slow one has a lucky one.
+_BUDGETS = [
+    ("before slow", (0, 1, 2), 300, True),
+    ("before slow", (0, 1, 2), 3, False),
+    ("as middle takes", (0, 1, 2), 0, False),
+    ("below all", (0, 1, 2), 0, True),
+    ("above all", (1, 2, 0), 0, False),
+    ("before slow", (2, 0, 1), 0, False),
 ]
 
 
-def _calls(typical, first=None, last=None):
+def _calls(typical, first=None, last=None, more=0):
     times = [typical, typical - 1, typical + 1, typical + 1, typical - 1]
     times = [first or times[0], typical if first else times[1], *times[2:4], last or times[4]]
-    return [float(time) for time in times]
+    return [float(time) for time in [*times, *[typical] * 2 * more]]
 
 
 def cache_logits(teacher, inputs, batch_size):
@@ -236,6 +270,20 @@ in_shuffling(
     "Two runs with one seed should meet the same batches. Where does your order come from?",
     {", generator=torch.Generator().manual_seed(seed)": ""},
 )
+in_shuffling(
+    "the order is only turned",
+    "Each example still follows the one that it followed before. Is every order possible?",
+    {"torch.randperm(len(inputs), generator=torch.Generator().manual_seed(seed))": "torch.arange(len(inputs)).roll(seed)"},
+)
+in_shuffling(
+    "only whole batches are shuffled",
+    "The same examples meet in a batch in every epoch. What should be mixed: batches, or examples?",
+    {
+        "order = torch.randperm(len(inputs), generator=torch.Generator().manual_seed(seed))": "order = "
+        "torch.arange(len(inputs))",
+        "order.split(batch_size)": "reversed(order.split(batch_size))",
+    },
+)
 in_shuffling("one order for all seeds", "The next epoch asks with another seed.", {"manual_seed(seed)": "manual_seed(0)"})
 
 
@@ -250,6 +298,21 @@ in_choice(
     "the mean of the times",
     "One slow first call moves the mean a lot. Which number says what a typical call takes?",
     {"sorted(times)[len(times) // 2]": "sum(times) / len(times)"},
+)
+in_choice(
+    "the mean of the times, and a model that just keeps the budget is left out",
+    "Two things at once: a slow first call moves the mean a lot, and exactly 10 ms are within a budget of 10 ms.",
+    {"sorted(times)[len(times) // 2] <=": "sum(times) / len(times) <"},
+)
+in_choice(
+    "only the first call counts",
+    "The first call is often very slow. What does a typical one take?",
+    {"sorted(times)[len(times) // 2]": "times[0]"},
+)
+in_choice(
+    "the slowest model within the budget",
+    "A model that takes longer need not be better. What decides among those that are fast enough?",
+    {"[(accuracy, name)": "[(sorted(times)[len(times) // 2], name)"},
 )
 in_choice(
     "the fastest call counts",

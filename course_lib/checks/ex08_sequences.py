@@ -36,6 +36,10 @@ def _observe_padding(recorder, answers, seed):
             inputs[name][~inputs["mask"]] = junk
         label = f"the soft term where {junk:g} stands at the padding"
         recorder.call(label, answers["sequence_soft_term"], {**inputs, "T": 2.0}, gradient="student_logits")
+    inputs = _batch(seed, 21)
+    inputs["mask"] = F.one_hot(torch.tensor([7]), 15).bool().view(3, 5)
+    label = "the soft term of a batch with one real token"
+    recorder.call(label, answers["sequence_soft_term"], {**inputs, "T": 4.0}, gradient="student_logits")
     inputs = _batch(seed, 20)
     inputs["mask"] = torch.zeros_like(inputs["mask"])
     label = "the soft term of a batch that is all padding"

@@ -1,13 +1,14 @@
 """A class: which jobs there are, what is known already, and the marks of everyone at the end."""
 
 import contextlib
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import chain
 
 from course_lib import checks
 from course_lib.checks import PartResult
-from exercises.grading import answers, cache, dispatch, scoring
+from exercises.grading import answers, cache, control_group, dispatch, library, scoring, second_chance
 from exercises.grading.answers import ExtractedAnswers
 from exercises.grading.overrides import Override
 from exercises.grading.sandbox import Limits
@@ -120,13 +121,19 @@ def grade(students: list[Student], options: GradingOptions, store: cache.Observa
     batches = _batches(attempts)
     jobs = [_arguments(batch, options) for batch in batches]
     progress(0, len(jobs))
+    cost = second_chance.Cost()
     with contextlib.closing(dispatch.run(jobs, options.jobs, options.address)) as finished:
         for done, (number, (results, isolation)) in enumerate(finished, 1):
             for attempt in batches[number]:
                 entry = {"isolation": isolation, "observation": results[attempt.job["name"]]}
+                cost.add(attempt.job, entry["observation"])
                 _enter(same[attempt.key], entry)
                 store.put(attempt.key, entry)
             progress(done, len(jobs))
+    if jobs:
+        print(f"grading: {cost}", file=sys.stderr)
+        if not (options.address or control_group.is_available()):
+            print("grading: no control group can be made here, so the limit on memory is for each process", file=sys.stderr)
     store.prune(set(same))
     rows = [_row(student, own, options) for student, own in zip(students, attempts, strict=True)]
     _note_copies(rows)
@@ -156,8 +163,10 @@ def _job(exercise, found: ExtractedAnswers) -> dict | None:
     return {
         "name": exercise.name,
         "parts": parts,
+        "asked": {part.name: [name for name in part.answers if name in found.texts] for part in exercise.parts},
         "of": len(exercise.parts),
         "pieces": found.pieces,
+        "needed": found.needed,
         "broken": found.broken,
         "answers": [name for name in exercise.answers if name in found.texts],
     }
@@ -211,8 +220,14 @@ def _graded(exercise, attempt: Attempt | None, seed: int) -> Graded:
         graded.notes.append(("invalid", f"{graded.file}: {graded.problem}"))
         return graded
     observations = attempt.entry["observation"] if attempt.entry else {}
-    graded.parts, graded.texts = scoring.judge(exercise, observations, seed), attempt.found.texts
-    graded.notes += _notes(attempt.found, graded.parts)
+    whole = scoring.judge(exercise, observations, seed)
+    alone = scoring.judge_again(exercise, observations, seed)
+    graded.parts = tuple(second_chance.choose(part, alone.get(part.name)) for part in whole)
+    graded.texts = attempt.found.texts
+    cells = [
+        second_chance.note(part, observations.get(part.name, {}), it) for part, it in zip(graded.parts, whole, strict=True)
+    ]
+    graded.notes += [*_notes(attempt.found, graded.parts), *filter(None, cells)]
     return graded
 
 
@@ -222,7 +237,7 @@ def _notes(found: ExtractedAnswers, parts: tuple[PartResult, ...]) -> list[tuple
     if absent:
         notes.append(("missing", f"no answer to be found for: {', '.join(absent)}"))
     notes += [("duplicate", f"{name} is answered more than once; the last was graded") for name in found.repeated]
-    notes += [("library", f"the answer uses {name}, which holds the answer") for name in found.library]
+    notes += [("library", f"the answer uses {name}, {library.why(name)}") for name in found.library]
     return notes
 
 

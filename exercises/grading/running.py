@@ -14,10 +14,11 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-from exercises.grading import sandbox, walls
+from exercises.grading import control_group, sandbox, second_chance, walls
 from exercises.grading.sandbox import Limits
 
 _START = 180.0  # seconds until torch is there, on a slow and busy machine
+_TOGETHER = 384 * 2**20  # bytes that a submission's processes may take beyond the limit of one: files in memory, our own
 _SLACK = 15.0  # seconds that a submission may take beyond the limits of its exercises
 _STATUSES = ("crash", "timeout", "output")
 
@@ -35,7 +36,9 @@ class Child:
     avoid_walls: bool = False
     walls: bool = False
     closed: bool = False
+    took: dict = field(default_factory=dict)  # (exercise, part) of the last job -> seconds that it took
     _process: subprocess.Popen | None = None
+    _group: control_group.ControlGroup | None = None
     _buffer: bytearray = field(default_factory=bytearray)
 
     @property
@@ -64,6 +67,9 @@ class Child:
             self.stop()
             raise NoChildError(f"The process that runs the submissions does not start:\n{said}")
         self.walls = hello["walls"] is True
+        self._group = control_group.make(self.limits.memory + _TOGETHER, f"grading-{os.getpid()}-{self._process.pid}")
+        if self._group:
+            self._group.take(self._process.pid)
 
     def stop(self) -> None:
         """End the process and all that it started."""
@@ -77,6 +83,8 @@ class Child:
         process.wait()
         for stream in (process.stdin, process.stdout, process.stderr):
             stream.close()
+        if self._group:
+            self._group.remove()
 
     def observe(self, job: dict) -> dict[str, dict]:
         """{exercise: {part: observation}} for a job {"seed": …, "exercises": [{"name", "parts", "pieces", …}, …]}.
@@ -84,7 +92,7 @@ class Child:
         An exercise that ends the child loses the part that it was at; the rest goes to a new child. A message that does not
         fit ends the child, too, and then nothing that came of this job is believed.
         """
-        results = {exercise["name"]: {} for exercise in job["exercises"]}
+        results, self.took = {exercise["name"]: {} for exercise in job["exercises"]}, {}
         while True:
             left = [{**e, "parts": [p for p in e["parts"] if p not in results[e["name"]]]} for e in job["exercises"]]
             left = [exercise for exercise in left if exercise["parts"]]
@@ -106,7 +114,7 @@ class Child:
         self.start()
         ends = time.monotonic() + self.limits.timeout * len(job["exercises"]) + _SLACK
         waiting = {(exercise["name"], part) for exercise in job["exercises"] for part in exercise["parts"]}
-        secret = secrets.token_hex(16)
+        secret, killed = secrets.token_hex(16), self._group.kills() if self._group else 0
         try:
             _write(self._process.stdin.fileno(), f"{secret} {json.dumps(job)}\n".encode(), ends)
             while line := self._line(ends):
@@ -116,7 +124,11 @@ class Child:
                 if message is None:
                     return "forged"
                 waiting.remove((message["exercise"], message["part"]))
-                results[message["exercise"]][message["part"]] = observation_of(message)
+                observation = observation_of(message)
+                if observation == {"status": "crash"} and self._group and self._group.kills() > killed:
+                    killed, observation = self._group.kills(), {"status": "oom"}
+                results[message["exercise"]][message["part"]] = observation
+                self.took[message["exercise"], message["part"]] = _seconds(message)
             else:
                 return "timeout" if time.monotonic() >= ends else "crash"
         except OSError:
@@ -150,6 +162,12 @@ def _message(line: bytes, mark: bytes, waiting: set) -> dict | None:
     if not isinstance(message, dict) or not all(isinstance(message.get(key), str) for key in ("exercise", "part")):
         return None
     return message if (message["exercise"], message["part"]) in waiting else None
+
+
+def _seconds(message: dict) -> float:
+    """How long a part took, as far as it is said; nothing is decided by it."""
+    seconds = message.get("seconds")
+    return float(seconds) if type(seconds) in (int, float) and 0 <= seconds < 1e6 else 0.0
 
 
 def _write(stream: int, data: bytes, ends: float) -> None:
@@ -199,7 +217,7 @@ def observe(job: dict, limits: Limits, avoid: tuple[str, ...] = (), require: boo
     if getattr(_mine, "settings", None) != settings or _mine.child.closed:
         _mine.settings, _mine.child = settings, Child(*settings)
         _all.append(_mine.child)
-    results = _mine.child.observe(job)
+    results = second_chance.observe(_mine.child, job)
     return results, _mine.child.isolation
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from course_lib import checks
 from course_lib.checks import PartResult
 
-NEEDS_A_LOOK = ("forged", "timeout", "oom", "crash", "output", "invalid")
+NEEDS_A_LOOK = ("forged", "timeout", "oom", "crash", "output", "invalid", "cells")
 _FORGED = "What came back is not from the process that tried this answer, so it was not taken. A person has to look at it."
 _FORGED_STATUS = {"status": "forged"}
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{4,}\b")
@@ -21,6 +21,12 @@ def judge(exercise, observations: dict, seed: int) -> tuple[PartResult, ...]:
     with _lock:
         parts = exercise.judge(known, seed).parts
     return tuple(_told(part) if known[part.name] == _FORGED_STATUS else part for part in parts)
+
+
+def judge_again(exercise, observations: dict, seed: int) -> dict[str, PartResult]:
+    """The results, by name, of the parts that were tried once more without the cells before them."""
+    found = {name: observation["alone"] for name, observation in observations.items() if "alone" in observation}
+    return {part.name: part for part in judge(exercise, found, seed) if part.name in found} if found else {}
 
 
 def all_of(exercise, status: str) -> tuple[PartResult, ...]:

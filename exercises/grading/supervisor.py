@@ -3,6 +3,7 @@
 All that an exercise holds is a pipe of its own; what it writes there is passed on unread, and only for that exercise.
 """
 
+import itertools
 import json
 import os
 import select
@@ -31,9 +32,9 @@ def supervise(job: dict, settings: dict, out: int) -> None:
         scratch = tempfile.mkdtemp()
     try:
         for exercise in job["exercises"]:
-            for part, status, text in _observe(exercise, job["seed"], settings, scratch):
+            for part, status, text, seconds in _observe(exercise, job["seed"], settings, scratch):
                 text = text[: settings["output"] + 1]  # longer than is taken, so the line has a limit, too
-                send(out, {"exercise": exercise["name"], "part": part, "status": status, "text": text})
+                send(out, {"exercise": exercise["name"], "part": part, "status": status, "text": text, "seconds": seconds})
     finally:
         _end_all(settings)
         shutil.rmtree(scratch, ignore_errors=True)
@@ -51,18 +52,20 @@ def write(out: int, data: bytes) -> None:
 
 
 def _observe(exercise: dict, seed: int, settings: dict, scratch: str):
-    """(part, status, text) for each part. When a part ends the process, the others go on in a new one."""
+    """(part, status, text, seconds) for each part. When a part ends the process, the others go on in a new one."""
     left, patience = list(exercise["parts"]), settings["timeout"] / exercise["of"] + _GRACE
     while left:
-        lines, status = _one_fork({**exercise, "parts": left}, seed, settings, scratch, patience)
-        yield from ((part, "observed", line) for part, line in zip(left, lines, strict=False))
+        lines, status, times = _one_fork({**exercise, "parts": left}, seed, settings, scratch, patience)
+        took = [end - start for start, end in itertools.pairwise(times)]
+        yield from ((part, "observed", line, seconds) for part, line, seconds in zip(left, lines, took, strict=False))
         left = left[len(lines) :]
         if left:
-            yield left.pop(0), status, ""
+            yield left.pop(0), status, "", took[-1]
 
 
-def _one_fork(exercise: dict, seed: int, settings: dict, scratch: str, patience: float) -> tuple[list[str], str]:
-    """The lines that an exercise wrote, one a part; and "crash", "timeout" or "output" for the part after the last."""
+def _one_fork(exercise: dict, seed: int, settings: dict, scratch: str, patience: float) -> tuple[list[str], str, list[float]]:
+    """The lines that an exercise wrote, one a part; "crash", "timeout" or "output" for the part after the last; and times."""
+    started = time.monotonic()
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -71,39 +74,41 @@ def _one_fork(exercise: dict, seed: int, settings: dict, scratch: str, patience:
         finally:
             os._exit(1)
     os.close(writing)
-    data, status = _collect(pid, reading, len(exercise["parts"]), settings["output"], patience)
+    data, status, times = _collect(pid, reading, len(exercise["parts"]), settings["output"], patience)
     os.close(reading)
     _end_all(settings, pid)
     lines = data.split(b"\n")[:-1][: len(exercise["parts"])]
-    return [line.decode("utf8", "replace") for line in lines], status
+    return [line.decode("utf8", "replace") for line in lines], status, [started, *times, time.monotonic()]
 
 
-def _collect(pid: int, reading: int, parts: int, most: int, patience: float) -> tuple[bytes, str]:
+def _collect(pid: int, reading: int, parts: int, most: int, patience: float) -> tuple[bytes, str, list[float]]:
     """Read until the process has ended, or a part takes longer than `patience` seconds or more than `most` bytes.
 
-    Descendants may hold the pipe for longer than the process; nobody waits for them.
+    Descendants may hold the pipe for longer than the process; nobody waits for them. The times are those of the lines' ends.
     """
-    data, ended, status, lines, ends = b"", False, "crash", 0, time.monotonic() + patience
+    data, ended, status, times, ends = bytearray(), False, "crash", [], time.monotonic() + patience
     while True:
-        if select.select([reading], [], [], 0 if ended else 0.02)[0]:
-            chunk = os.read(reading, _CHUNK)
-            data += chunk
-            if len(data) > parts * most:
-                return b"", "output"
-            if lines < min(parts, data.count(b"\n")):
-                lines, ends = data.count(b"\n"), time.monotonic() + patience
-            if chunk:
-                continue
-            time.sleep(0.002)  # it has closed the pipe, and is about to end
+        chunk = os.read(reading, _CHUNK) if select.select([reading], [], [], 0 if ended else 0.02)[0] else b""
+        data += chunk
+        now = time.monotonic()
+        if len(data) > parts * most:
+            return b"", "output", times
+        new = min(parts - len(times), chunk.count(b"\n"))
+        if new:
+            times += [now] * new
+            ends = now + patience
+        if now >= ends:  # though there is more: a byte now and then keeps nobody alive
+            return bytes(data), "timeout", times
+        if chunk:
+            continue
         if ended:
-            return data, status
+            return bytes(data), status, times
+        time.sleep(0.002)  # it may have closed the pipe, and be about to end
         done, code = os.waitpid(pid, os.WNOHANG)
         if done:
             ended = True
             if os.WIFSIGNALED(code) and os.WTERMSIG(code) in (signal.SIGXCPU, signal.SIGALRM):
                 status = "timeout"
-        elif time.monotonic() >= ends:
-            return data, "timeout"
 
 
 def _end_all(settings: dict, pid: int | None = None) -> None:

@@ -133,7 +133,7 @@ class Exercise:
         return plain
 
     def _run(self, part: Part, answers: dict, seed: int, time_limit: float | None = None) -> Observed:
-        observed = observing.run(lambda recorder: part.observe(recorder, answers, seed), seed, time_limit)
+        observed = observing.run(lambda recorder: part.observe(recorder, answers, seed), time_limit)
         if observed.status == "observed" and all(answers[name] is self.right[name] for name in part.answers):
             self._complete.add(part.name)
         return observed

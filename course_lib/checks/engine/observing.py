@@ -25,6 +25,7 @@ _MAX_RECORDS = 120
 _ROOM = MAX_OBSERVATION // 2  # characters for the values; labels, fingerprints and an error take less than the rest
 GRADIENT = ", its gradient with respect to "
 STUB_SAYS = "not answered yet"  # how the NotImplementedError of an unanswered question is told from others
+_RANDOM = 20  # where random numbers start: an answer can ask for that, so it is not the seed of the inputs
 _LIBRARIES = tuple({*sysconfig.get_paths().values(), str(Path(__file__).parents[1]), str(Path(torch.__file__).parent)})
 
 
@@ -126,10 +127,10 @@ class TimeUp(BaseException):
     """Not an Exception, so that an answer's own `except Exception` does not swallow it."""
 
 
-def run(observe: Callable[[Recorder], None], seed: int, time_limit: float | None) -> Observed:
+def run(observe: Callable[[Recorder], None], time_limit: float | None) -> Observed:
     """Run one part's observation, whatever the answers in it do. A KeyboardInterrupt is passed on."""
     recorder, sink, status, error = Recorder(), _Sink(), "observed", None
-    with untouched(seed), contextlib.redirect_stdout(sink), contextlib.redirect_stderr(sink):
+    with untouched(_RANDOM), contextlib.redirect_stdout(sink), contextlib.redirect_stderr(sink):
         try:
             with at_most(time_limit):
                 observe(recorder)
@@ -157,7 +158,9 @@ def _describe(problem: BaseException, during: str) -> dict:
     # The innermost line that is neither ours nor a library's: what is typed in a notebook has no file, or a temporary one.
     own = [frame for frame in traceback.extract_tb(problem.__traceback__) if not frame.filename.startswith(_LIBRARIES)]
     line, code = (own[-1].lineno, (own[-1].line or "")[:MAX_TEXT]) if own else (None, "")
-    return {"type": type(problem).__name__[:MAX_TEXT], "message": message, "line": line, "code": code, "during": during}
+    name = type(problem).__name__
+    foreign = name == Unusable.__name__ and type(problem) is not Unusable  # whose message is told as ours
+    return {"type": f"an exception named {name}" if foreign else name[:MAX_TEXT], "message": message, "line": line, "code": code, "during": during}
 
 
 class _Sink(io.TextIOBase):
