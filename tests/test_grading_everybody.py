@@ -9,7 +9,7 @@ from test_grading_files import zipped
 from test_grading_lms import CANVAS, RIGHT1, SECOND, WORKSHEET, people_in
 
 from course_lib import checks
-from exercises.grading import reading, submissions, whose
+from exercises.grading import reading, submissions, walking, whose
 from exercises.release import STARTERS
 
 EX1 = checks.soft_targets
@@ -191,7 +191,7 @@ def test_seconds_are_bounded_as_well():
 
 
 def test_a_long_list_of_files_in_a_zip_is_not_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(reading, "MAX_DIRECTORY", 1_000)
+    monkeypatch.setattr(walking, "MAX_DIRECTORY", 1_000)
     handed_in(tmp_path, {"ana/many.zip": zipped({f"{number}.txt": b"" for number in range(99)}), "ben/01.ipynb": RIGHT1})
     assert "more files than anybody" in submissions.collect(tmp_path).students[0].stray[0][1]
 

@@ -1,13 +1,13 @@
 """Finding submissions: a folder a student, a download of an LMS, or a zip of either; everybody and everything ends in a list.
 
-`reading` says what lies there, `whose` whose it seems to be, and a roster, where there is one, who that is.
+`walking` and `reading` say what lies there, `whose` whose it seems to be, and a roster, where there is one, who that is.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from exercises.grading import answers, lms, reading, whose
+from exercises.grading import answers, lms, walking, whose
 from exercises.grading.lms import Named
 from exercises.grading.reading import Budget, File, files
 from exercises.grading.roster import Roster, join_numbers
@@ -101,7 +101,7 @@ def collect(source: Path, roster: Roster | None = None) -> Submissions:
 def _read(source: Path) -> tuple[list[_Found], list[tuple[str, str]], dict[tuple, int]]:
     """Return what lies there, files that are nobody's, and of how many files of whom nothing was read."""
     deepest = 2 if source.is_file() else 1  # zips in the zip of a class may be assignments, so the names in them count as well
-    listed = reading.entries(source, lambda entry, depth: depth < deepest and not _is_named(entry.path))
+    listed = walking.entries(source, lambda entry, depth: depth < deepest and not _is_named(entry.path))
     layout, budgets = whose.layout(entry.path for entry in listed), {}
 
     def place(path: str) -> tuple[str, whose.Sighting, str, tuple]:
@@ -153,7 +153,7 @@ def _finish(student: Student) -> None:
     telling = [
         (path, why)
         for path, why in student.stray
-        if path.rpartition("/")[2] not in receipts and PurePosixPath(path).name != reading.EMPTY
+        if path.rpartition("/")[2] not in receipts and PurePosixPath(path).name != walking.EMPTY
     ]
     if student.notebooks or telling:
         student.stray = telling
