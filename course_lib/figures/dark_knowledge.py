@@ -199,7 +199,9 @@ def live_bias(
         style = {"color": COLOURS[key], "linestyle": dashes}
         upper.plot(biases, unseen, **style, gid=f"{key} unseen")
         lower.plot(biases, [value - start[key] for value in others], **style, gid=f"{key} lost")
-        lower.text(min(first_bias_that_costs(biases, others, 8), 0.85 * biases[-1]), -8, f"  {key}", va="center", fontsize=11)
+        at = min(first_bias_that_costs(biases, others, 8), biases[-1])
+        side = {"ha": "right", "s": f"{key}  "} if at > 0.8 * biases[-1] else {"ha": "left", "s": f"  {key}"}
+        lower.text(at, -8, va="center", fontsize=11, **side)
         moving[key] = [
             axes.plot([0], [0], MARKERS[key], color=COLOURS[key], markersize=9, gid=f"{key} {part} now")[0]
             for axes, part in ((upper, "unseen"), (lower, "lost"))

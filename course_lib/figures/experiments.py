@@ -86,8 +86,9 @@ def plot_sweep(results: Mapping[str, Mapping[float, Sequence[float]]], ylabel: s
         for axes in panels:
             axes.axhline(0, color="#444444", linewidth=1, zorder=1)
     panels[0].set_ylabel(ylabel)
+    runs = " or ".join(dict.fromkeys(str(len(next(iter(by_T.values())))) for by_T in results.values()))
     kind = "geometric mean, and factor of the 95 % interval," if log else "mean and 95 % interval"
-    return StaticFigure(figure, f"{ylabel}, {kind} of {len(groups[0])} runs. " + "; ".join(texts))
+    return StaticFigure(figure, f"{ylabel}, {kind} of {runs} runs. " + "; ".join(texts))
 
 
 def _mean_in_words(T: float, interval: Interval, log: bool) -> str:

@@ -25,7 +25,7 @@ from course_lib.sweeps import margins
 # tell apart, go to the two classes that do not touch.
 CLASS_COLOURS = ("#009E73", "#F0E442", "#D55E00", "#CC79A7")
 CLASS_MARKERS = ("o", "s", "^", "D")
-SIDE, BORDER_SIDE = 84, 300  # of the maps and of the grid on which borders are found, in points
+SIDE, BORDER_SIDE = 64, 300  # of the maps and of the grid on which borders are found, in points
 
 
 class Learned(NamedTuple):
@@ -84,7 +84,7 @@ def live_learned(mixture, data, learn: Callable, from_labels: Mapping, held_out:
         q = student(points).softmax(-1)
         return Learned(colour_map(q), border_lines(region, q), divergence)
 
-    figure = Figure(figsize=(8.8, 4.0), layout="constrained")
+    figure = Figure(figsize=(8.8, 3.6), layout="constrained")
     left, middle, right = figure.subplots(1, 3, width_ratios=[1, 1, 0.95])
     true = colour_map(mixture.posterior(points))
     _draw_map(left, true, mixture, data, region, "the true posterior")

@@ -44,7 +44,7 @@ def live_mass(pixels, logits: Tensor, classes: Sequence[str], labels, lowest: fl
     mass, bits = at_every_T.numpy(), entropy_bits(at_every_T).numpy()  # what matplotlib takes without a copy
     most, temperatures = math.log2(num_classes), temperatures.numpy()
 
-    figure = Figure(figsize=(8.8, 4.4), layout="constrained")
+    figure = Figure(figsize=(8.8, 4.0), layout="constrained")
     grid = figure.add_gridspec(2, 3, width_ratios=[0.75, 1.9, 2.05], height_ratios=[1.7, 1])
     left, middle = figure.add_subplot(grid[:, 0]), figure.add_subplot(grid[:, 1])
     upper, lower = figure.add_subplot(grid[0, 2]), figure.add_subplot(grid[1, 2])
@@ -154,7 +154,7 @@ def live_scale(logits: Tensor, classes: Sequence[str]) -> tuple[Figure, Callable
     v, order = logits.sort(descending=True)
     v = v - v.mean()
     named = [classes[int(k)] for k in order]
-    figure = Figure(figsize=(8.8, 4.2), layout="constrained")
+    figure = Figure(figsize=(8.8, 3.8), layout="constrained")
     left, middle, right = figure.subplots(1, 3, width_ratios=[1.15, 1.0, 1.45])
     reach = 1.08 * SCALES[1] * float(v.abs().max())
     logit_bars, _ = _ranked_bars(left, num_classes, label="logits")
