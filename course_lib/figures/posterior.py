@@ -87,13 +87,13 @@ def live_learned(mixture, data, learn: Callable, from_labels: Mapping, held_out:
     figure = Figure(figsize=(8.8, 3.6), layout="constrained")
     left, middle, right = figure.subplots(1, 3, width_ratios=[1, 1, 0.95])
     true = colour_map(mixture.posterior(points))
-    _draw_map(left, true, mixture, data, region, "the true posterior")
+    _draw_map(left, true, mixture, None, region, "the true posterior")
     image = _draw_map(middle, true, mixture, data, region, "a student, used at T = 1")
     own = LineCollection([], colors="white", linewidths=2.5, linestyles=(0, (2, 1)), zorder=3, gid="own borders")
     middle.add_collection(own)
     words = middle.text(0.5, -0.03, "", ha="center", va="top", fontsize=11, transform=middle.transAxes, gid="student in words")
     clip_to(words, (0, -0.2, 1, 0))
-    left.text(0.5, -0.03, f"{len(data)} training points", ha="center", va="top", transform=left.transAxes)
+    left.text(0.5, -0.03, f"on the right: {len(data)} training points", ha="center", va="top", transform=left.transAxes)
     baseline, baseline_words, tried, ring = _draw_divergences(right, list(from_labels))
     hard = {units: judge(student).bits for units, student in from_labels.items()}
     known: dict[tuple[float, int], Learned] = {}
@@ -139,19 +139,21 @@ def tried_so_far(known: Mapping[tuple[float, int], Learned], units: int) -> tupl
 
 
 def _draw_map(axes: Axes, colours: Tensor, mixture, data, region: Region, title: str) -> AxesImage:
-    """Draw colours (SIDE, SIDE, 3), and over them the true borders of the classes and the training points."""
+    """Draw colours (SIDE, SIDE, 3), and over them the true borders of the classes and, where there are any, the points."""
     image = axes.imshow(
         colours.numpy(), extent=region, origin="lower", aspect="auto", interpolation="nearest", gid=f"map: {title}"
     )
     xs, ys, grid = region.grid(BORDER_SIDE)
     ahead = margins(mixture.posterior(grid)).T.reshape(-1, BORDER_SIDE, BORDER_SIDE).numpy()
-    points, classes = (column.numpy() for column in data.tensors)
     for k in range(mixture.num_classes):
         axes.contour(xs.numpy(), ys.numpy(), ahead[k], [0], colors=COLOURS["truth"], linewidths=1)
-        axes.plot(
-            *points[classes == k].T, CLASS_MARKERS[k], color=CLASS_COLOURS[k], markersize=6,
-            markeredgecolor="black", markeredgewidth=0.8, linestyle="none",
-        )  # fmt: skip
+    if data is not None:
+        points, classes = (column.numpy() for column in data.tensors)
+        for k in range(mixture.num_classes):
+            axes.plot(
+                *points[classes == k].T, CLASS_MARKERS[k], color=CLASS_COLOURS[k], markersize=6,
+                markeredgecolor="black", markeredgewidth=0.8, linestyle="none",
+            )  # fmt: skip
     axes.set_title(title)
     axes.set(xticks=[], yticks=[], xlim=region[:2], ylim=region[2:])
     axes.spines[:].set_visible(False)
