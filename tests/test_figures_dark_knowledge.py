@@ -1,6 +1,5 @@
 """What notebook 01 draws: at every state of every control, the artists and the words show the numbers worked out by hand."""
 
-import itertools
 import math
 
 import ipywidgets as widgets
@@ -41,23 +40,37 @@ def opinion():
     return dark_knowledge.live_opinion(PIXELS, P, CLASSES, LABELS)
 
 
-@pytest.mark.parametrize(("picture", "scale"), list(itertools.product((0, 3, 5), ("linear", "log"))))
-def test_the_live_opinion_shows_the_picture_that_was_chosen(picture, scale):
+@pytest.mark.parametrize("picture", [0, 3, 5])
+def test_the_live_opinion_shows_the_picture_that_was_chosen(picture):
     figure, update = opinion()
-    update(1, {"linear": "log", "log": "linear"}[scale])
-    text = update(picture, scale)
+    update(1)
+    text = update(picture)
+    ranked = P[picture].sort(descending=True)
+    names = [CLASSES[k] for k in ranked.indices.tolist()]
     np.testing.assert_allclose(find(figure, "image").get_array(), PIXELS[picture])
-    assert find(figure, "caption").get_text() == f"label: {CLASSES[picture]}"
-    assert [bar.get_width() for bar in find(figure, "probabilities")] == pytest.approx(P[picture].tolist())
-    axes = find(figure, "probability axes")
-    assert axes.get_xscale() == scale
-    ticks = {"linear": np.arange(6) / 5, "log": 10.0 ** np.arange(-12, 1, 2)}[scale]
-    np.testing.assert_allclose(axes.get_xticks(), ticks)
-    numbers = [find(figure, f"probabilities {k}") for k in range(10)]
-    said = {number.get_position()[0]: number.get_text() for number in numbers if number.get_text()}
-    assert said == {p: f" {percent(p)}" for p in P[picture].topk(2).values.tolist()}
-    best = CLASSES[int(P[picture].argmax())]
-    assert text.startswith(f"label {CLASSES[picture]}; teacher, on a {scale} scale: {best} {100 * P[picture].max():.1f} %")
+    assert find(figure, "caption").get_text() == f"label: {CLASSES[picture]}\nteacher: {names[0]}"
+    assert [bar.get_width() for bar in find(figure, "probabilities")] == pytest.approx(ranked.values.tolist())
+    assert [find(figure, f"name {k}").get_text() for k in range(10)] == names
+    assert list(find(figure, "dots").get_xdata()) == pytest.approx(ranked.values.tolist())
+    place = names.index(CLASSES[picture])
+    assert find(figure, "label").get_xydata()[0].tolist() == pytest.approx([P[picture, picture].item(), place])
+    assert find(figure, "number 1").get_text().strip() == percent(ranked.values[1].item())
+    assert find(figure, "number 9").get_text().strip() == dark_knowledge.one_in(ranked.values[-1].item())
+    assert text.startswith(f"label {CLASSES[picture]}; teacher: {names[0]} {100 * ranked.values[0]:.1f} %, {names[1]} ")
+
+
+def test_the_axis_of_the_live_opinion_ends_at_one():
+    for axes in opinion()[0].axes[1:]:
+        assert axes.get_xlim()[1] == 1
+
+
+@pytest.mark.parametrize(
+    ("p", "words"),
+    [(1.25e-7, "1 in 8 million"), (1 / 1100, "1 in 1,100"), (2e-9, "1 in 500 million"), (4e-10, "1 in 2.5 billion"),
+     (1e-12, "1 in 1 trillion"), (0.25, "1 in 4"), (0.7, "70.0 %")],
+)  # fmt: skip
+def test_small_probabilities_are_one_in_so_many(p, words):
+    assert dark_knowledge.one_in(p) == words
 
 
 # ---- histograms and similarity ----
@@ -88,31 +101,42 @@ def test_the_similarity_says_the_nearest_class():
 
 def bias():
     labels = torch.tensor([9, 9, 9, 9, 0, 0])
-    logits = torch.zeros(6, 10)
-    logits[:, 0] = torch.tensor([1.0, 2, 3, 4, 2.5, 5])
-    return dark_knowledge.live_bias(logits, labels, 9, "ankle boot", [0, 1.5, 3])
+    distilled, hard = torch.zeros(6, 10), torch.zeros(6, 10)
+    distilled[:, 0] = torch.tensor([1.0, 2, 3, 4, 2.5, 5])
+    hard[:, 0] = torch.tensor([5.0, 5, 5, 5, 5, 2.9])
+    return dark_knowledge.live_bias({"distilled": distilled, "labels": hard}, labels, 9, "ankle boot", [0, 1.5, 2.6, 3])
 
 
 def test_the_live_bias_counts_again_what_the_bias_changes():
     figure, update = bias()
-    assert update(0.0) == "bias +0.00: 0.0 % of the ankle boots, 100.0 % of the others are named right"
-    assert update(2.2) == "bias +2.20: 50.0 % of the ankle boots, 100.0 % of the others are named right"
-    assert update(2.7) == "bias +2.70: 50.0 % of the ankle boots, 50.0 % of the others are named right"
-    assert list(find(figure, "unseen").get_ydata()) == [0, 25, 50]
-    assert list(find(figure, "others").get_ydata()) == [100, 100, 50]
+    assert update(0.0) == (
+        "bias +0.0. distilled: 0.0 % of the ankle boots, the others 0.0 points (100.0 %); "
+        "labels: 0.0 % of the ankle boots, the others 0.0 points (100.0 %)"
+    )
+    assert "distilled: 50.0 % of the ankle boots, the others −50.0 points (50.0 %); labels: 0.0 %" in update(2.7)
+    assert "labels: 0.0 % of the ankle boots, the others −50.0 points" in update(3.0)
+    assert list(find(figure, "distilled unseen").get_ydata()) == [0, 25, 50, 50]
+    assert list(find(figure, "distilled lost").get_ydata()) == [0, 0, -50, -50]
+    assert list(find(figure, "labels unseen").get_ydata()) == [0, 0, 0, 0]
+    assert list(find(figure, "labels lost").get_ydata()) == [0, 0, 0, -50]
 
 
-@pytest.mark.parametrize(("value", "unseen", "others"), [(0.0, 0, 100), (2.2, 50, 100), (3.5, 75, 50)])
-def test_points_and_numbers_stand_where_the_bias_is(value, unseen, others):
+@pytest.mark.parametrize(("value", "unseen", "lost"), [(0.0, 0, 0), (2.2, 50, 0), (3.5, 75, -50)])
+def test_points_stand_where_the_bias_is(value, unseen, lost):
     figure, update = bias()
     update(value)
-    assert list(find(figure, "bias").get_xdata()) == [value, value]
-    for name, percents in (("unseen", unseen), ("others", others)):
-        assert find(figure, f"{name} now").get_xydata()[0].tolist() == [value, percents]
-        number = find(figure, f"{name} number")
-        assert number.get_text() == f"  {percents:.1f}"
-        above = percents > min(unseen, others)  # clear of each other
-        assert (number.get_position()[1] > percents) == above
+    for k in (0, 1):
+        assert list(find(figure, f"bias {k}").get_xdata()) == [value, value]
+    assert find(figure, "distilled unseen now").get_xydata()[0].tolist() == [value, unseen]
+    assert find(figure, "distilled lost now").get_xydata()[0].tolist() == [value, lost]
+
+
+def test_a_line_stands_where_the_others_have_lost_a_point():
+    assert dark_knowledge.first_bias_that_costs([0, 1, 2, 3], [90, 89.5, 89, 80], 1) == 2
+    assert dark_knowledge.first_bias_that_costs([0, 1], [90, 89.5], 1) == math.inf
+    figure = bias()[0]
+    assert list(find(figure, "limit").get_xdata()) == [2.6, 2.6]
+    assert "+2.6" in find(figure, "limit in words").get_text()
 
 
 # ---- moved, not drawn anew ----
@@ -120,8 +144,8 @@ def test_points_and_numbers_stand_where_the_bias_is(value, unseen, others):
 MOVES = {
     "live_opinion": (
         opinion,
-        [{"picture": picture, "scale": "linear"} for picture in (0, 3, 5)],
-        lambda picture, scale: {"picture": widgets.IntSlider(picture, 0, 5), "scale": widgets.Dropdown(options=[scale])},
+        [{"picture": picture} for picture in (0, 3, 5)],
+        lambda picture: {"picture": widgets.IntSlider(picture, 0, 5)},
     ),
     "live_bias": (
         bias,

@@ -1,13 +1,18 @@
 """Runs of experiments: the words say their intervals, and lines join what is paired."""
 
+import math
+
 import pytest
 
 from course_lib.figures import experiments
+from course_lib.metrics import mean_interval
 
 RUNS = {"labels": [84.0, 85, 86], "distilled": [87.0, 88, 89]}
 WITH, WITHOUT = {1: [0.1, 0.2, 0.3], 4: [0.1, 0.1, 0.1]}, {1: [0.1, 0.2, 0.3], 4: [0.3, 0.4, 0.5]}
 STATIC = {
     "plot_runs": lambda: experiments.plot_runs(RUNS, "accuracy (%)", {name: name for name in RUNS}, paired=2),
+    "plot_ways": lambda: experiments.plot_ways(RUNS, {name: name for name in RUNS}, "test accuracy (%)"),
+    "plot_sweep": lambda: experiments.plot_sweep({"width 1": {1: [1.0, 2, 3], 8: [-1.0, -1, -1]}}, "points"),
     "plot_with_and_without_t2": lambda: experiments.plot_with_and_without_t2(WITH, WITHOUT, [1.0, 2.0, 3.0]),
 }
 
@@ -35,4 +40,36 @@ def test_what_was_forgotten_is_shown_with_intervals():
         "KL(truth‖student) in nats, mean and 95 % interval of 3 runs. "
         "T = 1 with T²: 0.20 ± 0.25; T = 1 without T²: 0.20 ± 0.25; "
         "T = 4 with T²: 0.10 ± 0.00; T = 4 without T²: 0.40 ± 0.25; labels alone: 2.00 ± 2.48"
+    )
+
+
+def test_ways_say_their_intervals_in_the_order_given():
+    picture = STATIC["plot_ways"]()
+    assert picture.text == (
+        "test accuracy (%), mean and 95 % interval of 3 runs. labels: 85.00 ± 2.48; distilled: 88.00 ± 2.48"
+    )
+    assert picture.width <= 900
+
+
+# ---- the sweep ----
+
+
+def test_the_sweep_says_its_means_and_intervals():
+    results = {"width 1": {1: [1.0, 2, 3], 8: [-1.0, -1, -1]}, "width 8": {1: [0.0, 0, 0], 8: [0.5, 1, 1.5]}}
+    picture = experiments.plot_sweep(results, "points")
+    assert picture.text == (
+        "points, mean and 95 % interval of 3 runs. width 1: T = 1 2.00 ± 2.48, T = 8 -1.00 ± 0.00; "
+        "width 8: T = 1 0.00 ± 0.00, T = 8 1.00 ± 1.24"
+    )
+    assert str(mean_interval([0.5, 1, 1.5])) == "1.00 ± 1.24"
+    assert picture.width <= 900
+
+
+def test_the_sweep_on_a_logarithmic_axis_has_three_digits_and_bears_intervals_below_0():
+    text = experiments.plot_sweep({"3 units": {0.25: [0.1, 0.2, 0.4], 1: [0.02, 0.02, 0.02]}}, "KL", log=True).text
+    # The logarithms of 0.1, 0.2, 0.4 lie log 2 apart: their mean is log 0.2, their half width 4.3027 * log 2 / sqrt(3).
+    factor = math.exp(4.3027 * math.log(2) / math.sqrt(3))
+    assert text == (
+        "KL, geometric mean, and factor of the 95 % interval, of 3 runs. "
+        f"3 units: T = 0.25 0.200 ×÷ {factor:.1f}, T = 1 0.020 ×÷ 1.0"
     )

@@ -74,8 +74,23 @@ def test_what_was_learned_is_compared_with_the_truth():
     assert list(ring.get_xdata()) == [2.0]
 
 
+def test_the_students_own_border_is_where_its_two_classes_are_equal():
+    figure, update = learned()
+    update(2.0, 3)
+    (line,) = find(figure, "own borders").get_segments()
+    np.testing.assert_allclose(line[:, 0], 0, atol=0.02)  # Stub's log-odds are 2x / T
+
+
+def test_a_border_is_drawn_once():
+    region = posterior.Region(-1, 1, -1, 1)
+    x = region.grid(posterior.SIDE)[2][:, 0]
+    p = torch.stack([-x, x, torch.full_like(x, -9)], dim=1).softmax(-1)
+    (line,) = posterior.border_lines(region, p)
+    np.testing.assert_allclose(line[:, 0], 0, atol=0.02)
+
+
 def test_all_that_was_tried_is_in_the_order_of_T():
-    known = {key: posterior.Learned(None, bits) for key, bits in {(8, 3): 0.3, (1, 3): 0.1, (1, 32): 0.9}.items()}
+    known = {key: posterior.Learned(None, [], bits) for key, bits in {(8, 3): 0.3, (1, 3): 0.1, (1, 32): 0.9}.items()}
     assert posterior.tried_so_far(known, 3) == ([1, 8], [0.1, 0.3])
     assert posterior.tried_so_far(known, 32) == ([1], [0.9])
     assert posterior.tried_so_far({}, 3) == ([], [])

@@ -11,14 +11,13 @@ from matplotlib.figure import Figure
 
 from course_lib.figures import temperature
 from course_lib.figures.parts import find, temperature_axis
-from course_lib.metrics import mean_interval
 
 CLASSES = ("bag", "coat", "dress", "shirt")
 PIXELS = torch.rand(2, 28, 28, generator=torch.Generator().manual_seed(0))
 # e^v is 1, 16, 4, 1 in the first row, so p, ranked, is (16, 4, 1, 1) / 22 at T = 1 and (4, 2, 1, 1) / 8 at T = 2.
 LOGITS = torch.tensor([[1.0, 16, 4, 1], [5, 5, 5, 5]]).log()
 ROWS = {0.5: [256 / 274, 16 / 274, 1 / 274, 1 / 274], 1.0: [16 / 22, 4 / 22, 1 / 22, 1 / 22], 2.0: [1 / 2, 1 / 4, 1 / 8, 1 / 8]}
-PARTS = ("first", "second", "rest")
+RANKS = ("first", "second")
 
 
 def doubling(value=1.0, lowest=-3, highest=7, **settings):
@@ -65,10 +64,12 @@ def test_the_mass_at_T(T):
     assert widths(find(figure, "probabilities")) == pytest.approx(row)
     assert names[:2] == ["coat", "dress"]
     assert set(names[2:]) == {"bag", "shirt"}
-    assert [number.get_text() for number in numbers(figure, 3)] == [f" {100 * p:.1f} %" for p in row[:3]]
+    assert [number.get_text() for number in numbers(figure, 3)] == [f" {100 * p:.1f} % " for p in row[:3]]
     assert [number.get_position()[0] for number in numbers(figure, 3)] == pytest.approx(row[:3])
-    for part, p in zip(PARTS, (row[0], row[1], row[2] + row[3]), strict=True):
-        assert find(figure, f"{part} at T").get_xydata()[0] == pytest.approx([T, p])
+    for rank, p in zip(RANKS, row[:2], strict=True):
+        assert find(figure, f"{rank} at T").get_xydata()[0] == pytest.approx([T, p])
+    assert [find(figure, f"{rank} in words").get_text() for rank in RANKS] == [" coat", " dress"]
+    assert find(figure, "label").get_ydata()[0] == 0  # coat is the label, and ranked first
     assert find(figure, "entropy at T").get_xydata()[0] == pytest.approx([T, bits(row)])
     for panel in ("mass", "entropy"):
         assert list(find(figure, f"T in {panel}").get_xdata()) == [T, T]
@@ -88,18 +89,31 @@ def test_the_mass_in_words():
 def test_the_curves_of_the_mass_are_those_of_the_picture():
     figure, update = mass()
     update(0, 1.0)
-    curves, entropy = [find(figure, part) for part in PARTS], find(figure, "entropy")
+    curves, entropy = [find(figure, f"curve {k}") for k in range(4)], find(figure, "entropy")
     xs = np.asarray(entropy.get_xdata())
     assert (xs[0], xs[-1]) == pytest.approx((1 / 8, 128))
     for T, row in ROWS.items():
         at = [float(np.interp(T, np.asarray(curve.get_xdata()), np.asarray(curve.get_ydata()))) for curve in curves]
-        assert at == pytest.approx([row[0], row[1], row[2] + row[3]], abs=0.003)
+        assert at == pytest.approx(row, abs=0.003)
         assert np.interp(T, xs, np.asarray(entropy.get_ydata())) == pytest.approx(bits(row), abs=0.01)
     update(1, 1.0)
-    for curve, value in zip((*curves, entropy), (1 / 4, 1 / 4, 1 / 2, 2), strict=True):
+    for curve, value in zip((*curves, entropy), (*[1 / 4] * 4, 2), strict=True):
         np.testing.assert_allclose(curve.get_ydata(), value, rtol=1e-5)
     assert find(figure, "caption").get_text() == "label:\nshirt"
     np.testing.assert_allclose(find(figure, "image").get_array(), PIXELS[1])
+
+
+def test_the_axes_of_the_mass_end_where_a_probability_does_and_mark_every_temperature_that_the_course_uses():
+    axes = find(mass()[0], "curve 0").axes
+    assert axes.get_ylim() == (0, 1)
+    assert {1, 2, 4} <= set(axes.get_xticks())
+
+
+def test_a_long_bar_holds_its_number():
+    figure, update = mass()
+    update(0, 0.125)
+    assert [number.get_ha() for number in numbers(figure, 2)] == ["right", "left"]
+    assert find(figure, "probabilities")[0].axes.get_xlim() == (0, 1)
 
 
 # ---- the scale of the logits ----
@@ -112,7 +126,7 @@ def test_only_T_over_scale_counts(factor, T, row):
     centred = np.log([16, 4, 1, 1]) - np.log(64) / 4
     assert widths(find(figure, "logits")) == pytest.approx(factor * centred)
     assert widths(find(figure, "probabilities")) == pytest.approx(ROWS[row])
-    assert [number.get_text() for number in numbers(figure, 4)] == [f" {100 * p:.1f} %" for p in ROWS[row]]
+    assert [number.get_text() for number in numbers(figure, 4)] == [f" {100 * p:.1f} % " for p in ROWS[row]]
     assert find(figure, "now").get_xydata().tolist() == [[factor, T]]
     same = find(figure, "same T / scale")
     assert np.asarray(same.get_ydata()) / np.asarray(same.get_xdata()) == pytest.approx([T / factor] * 2)
@@ -126,23 +140,7 @@ def test_every_position_of_the_sliders_is_within_the_map_with_room_for_the_point
     assert axes.get_ylim()[0] < 1 / 4 < 32 < axes.get_ylim()[1]
 
 
-# ---- the sweep ----
-
-
-def test_the_sweep_says_its_means_and_intervals():
-    results = {"width 1": {1: [1.0, 2, 3], 8: [-1.0, -1, -1]}, "width 8": {1: [0.0, 0, 0], 8: [0.5, 1, 1.5]}}
-    picture = temperature.plot_sweep(results, "points")
-    assert picture.text == (
-        "points, mean and 95 % interval of 3 runs. width 1: T = 1 2.00 ± 2.48, T = 8 -1.00 ± 0.00; "
-        "width 8: T = 1 0.00 ± 0.00, T = 8 1.00 ± 1.24"
-    )
-    assert str(mean_interval([0.5, 1, 1.5])) == "1.00 ± 1.24"
-    assert picture.width <= 900
-
-
-def test_the_sweep_on_a_logarithmic_axis_has_three_digits_and_bears_intervals_below_0():
-    text = temperature.plot_sweep({"3 units": {0.25: [0.1, 0.2, 0.9], 1: [0.01, 0.011, 0.012]}}, "KL", log=True).text
-    assert text == "KL, mean and 95 % interval of 3 runs. 3 units: T = 0.25 0.400 ± 1.083, T = 1 0.011 ± 0.002"
+# ---- the axis ----
 
 
 @pytest.mark.parametrize(
@@ -174,7 +172,6 @@ MOVES = {
     ),
 }
 LIVE = as_live_figures(MOVES)
-STATIC = {"plot_sweep": lambda: temperature.plot_sweep({"width 1": {1: [1.0, 2, 3], 8: [-1.0, -1, -1]}}, "points")}
 
 
 @pytest.mark.parametrize("name", MOVES)

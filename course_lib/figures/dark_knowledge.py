@@ -1,6 +1,7 @@
 """The figures of notebook 01. Data in, a `StaticFigure` out; of live figures, the matplotlib figure and what moves it."""
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from matplotlib.axes import Axes
@@ -8,8 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from torch import Tensor
 
-from course_lib.figures.parts import SHADES, class_bars, set_bars, show_image
-from course_lib.figures.style import BEHIND, COLOURS, StaticFigure, clip_to, percent, styled
+from course_lib.figures.parts import SHADES, class_bars, set_bars, show_image, signed
+from course_lib.figures.style import BEHIND, COLOURS, MARKERS, StaticFigure, clip_to, log_axis, percent, styled
 from course_lib.sweeps import accuracies_with_bias
 
 
@@ -52,37 +53,70 @@ def _draw_ranked(axes: Axes, ranked: Sequence[tuple[str, float]]) -> None:
 
 @styled
 def live_opinion(pixels, probabilities, classes: Sequence[str], labels) -> tuple[Figure, Callable]:
-    """Show one of many images beside the teacher's probabilities: (figure, update(picture, scale)).
+    """Show one of many images beside the teacher's probabilities, sorted, on two scales: (figure, update(picture)).
 
-    pixels: (n, 28, 28); probabilities: (n, num_classes); labels: (n,). scale: "linear" or "log".
+    pixels: (n, 28, 28); probabilities: (n, num_classes), above 0; labels: (n,). In the middle bars from 0 to 1, on the right
+    dots on a logarithmic scale that ends at 1; the class of the label has a ring.
     """
-    figure = Figure(figsize=(8.2, 3.9), layout="constrained")
-    left, right = figure.subplots(1, 2, width_ratios=[0.7, 1.9])
+    n = len(classes)
+    figure = Figure(figsize=(8.8, 4.0), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.12)  # room for the ring of a probability near 1
+    left, middle, right = figure.subplots(1, 3, width_ratios=[0.85, 1.15, 1.7])
     image = show_image(left, pixels[0])
     image.set_gid("image")
-    caption = left.text(0.5, -0.04, "label", ha="center", va="top", transform=left.transAxes, gid="caption")
-    clip_to(caption, (0, -0.2, 1, 0))
-    bars, numbers = class_bars(right, classes, numbers=len(classes), height=0.7)
-    right.set(autoscalex_on=False, gid="probability axes")
-    limits = {"linear": (0, 1.18), "log": (1e-12, 300)}
-    ticks = {"linear": [0, 0.2, 0.4, 0.6, 0.8, 1], "log": [10.0**k for k in range(-12, 1, 2)]}
+    caption = left.text(0.5, -0.04, "label\n", ha="center", va="top", transform=left.transAxes, gid="caption")
+    clip_to(caption, (-0.2, -0.6, 1.2, 0))
+    bars, _ = class_bars(middle, [""] * n, height=0.7)
+    names = [middle.text(-0.05, k, "", ha="right", va="center", fontsize=11, clip_on=False, gid=f"name {k}") for k in range(n)]
+    for name in names:
+        clip_to(name, (-0.62, 0, 0, 1))
+    middle.set(xlim=(0, 1), xticks=[0, 0.5, 1], xlabel="teacher's probability")
+    lowest = math.floor(math.log10(min(float(p) for row in probabilities for p in row)))
+    dots, ring, numbers = _draw_dots(right, n, lowest)
 
-    def update(picture: int = 0, scale: str = "linear") -> str:
-        row, name = [float(p) for p in probabilities[picture]], classes[int(labels[picture])]
+    def update(picture: int = 0) -> str:
+        label, row = classes[int(labels[picture])], rank_classes(probabilities[picture], classes, n)
+        values = [p for _, p in row]
         image.set_data(pixels[picture])
-        caption.set_text(f"label: {name}")
-        if right.get_xscale() != scale or right.get_xlim() != limits[scale]:
-            right.set_xscale(scale)
-            right.set(xlim=limits[scale], xticks=ticks[scale])
-            right.set_xlabel(f"teacher's probability at T = 1 ({scale} scale)")
-        first, second, third = rank_classes(row, classes, 3)
-        set_bars(bars, row)
-        for number, p in zip(numbers, row, strict=True):
-            number.set_text(f" {percent(p)}" if p >= second[1] else "")  # words take longer to draw than all else
-            number.set_x(p)
-        return f"label {name}; teacher, on a {scale} scale: {_listed([first, second, third])}"
+        caption.set_text(f"label: {label}\nteacher: {row[0][0]}")
+        set_bars(bars, values)
+        for text, (name, _) in zip(names, row, strict=True):
+            text.set_text(name)
+        dots.set_xdata(values)
+        place = [name for name, _ in row].index(label)
+        ring.set_data([values[place]], [place])
+        for number, k, words in zip(numbers, (1, n - 1), (percent(values[1]), one_in(values[-1])), strict=True):
+            ahead = values[k] < 10 ** (0.6 * lowest)
+            number.set(text=f"   {words}" if ahead else f"{words}   ", x=values[k], y=k, ha="left" if ahead else "right")
+        return f"label {label}; teacher: {_listed(row[:3])}; last {row[-1][0]}, {one_in(values[-1])}"
 
     return figure, update
+
+
+def _draw_dots(axes: Axes, n: int, lowest: int) -> tuple:
+    """Draw n dots on a logarithmic axis from 10**lowest to 1: return them, the label's ring, and two empty numbers."""
+    ticks = [10.0**k for k in range(0, lowest - 1, -3)][::-1]
+    log_axis(
+        axes.xaxis, ticks, words=lambda p: one_in(p).replace("in 1 ", "in a\n").replace("in 1,", "in\n1,") if p < 1 else "1"
+    )
+    axes.set(xlim=(10.0**lowest / 3, 1), ylim=(n - 0.5, -0.5), yticks=[], xlabel="the same, each step a thousandth")
+    axes.tick_params(labelsize=10)
+    axes.grid(axis="x")
+    axes.spines["left"].set_visible(False)
+    dots = axes.plot([1] * n, range(n), "o", color=COLOURS["teacher"], markersize=9, clip_on=False, gid="dots")[0]
+    ring = axes.plot([1], [0], "o", markersize=16, markerfacecolor="none", markeredgecolor=COLOURS["highlight"],
+                     markeredgewidth=2, clip_on=False, gid="label")[0]  # fmt: skip
+    numbers = [axes.text(1, k, "", va="center", fontsize=11, clip_on=True, gid=f"number {k}") for k in (1, n - 1)]
+    return dots, ring, numbers
+
+
+def one_in(p: float) -> str:
+    """Write a small probability as one in so many, to two digits: 1 in 8 million."""
+    times = float(f"{1 / p:.2g}")
+    for size, word in ((1e12, " trillion"), (1e9, " billion"), (1e6, " million")):
+        if times >= size:
+            return f"1 in {times / size:g}{word}"
+    return f"1 in {times:,.0f}" if times >= 2 else percent(p)
 
 
 @styled
@@ -94,8 +128,8 @@ def plot_histograms(values: dict[str, Sequence[float]], xlabel: str, limit: floa
         mean = sum(row) / len(row)
         counts, _, _ = axes.hist(row, bins=50, range=(0, limit), color=COLOURS["teacher"])
         axes.set_ylim(top=1.3 * max(counts))  # room for the words
-        axes.axvline(mean, color=COLOURS["highlight"], linestyle="--")
-        axes.text(mean, axes.get_ylim()[1], f" mean {mean:.2f}", va="top", color=COLOURS["highlight"], bbox=BEHIND)
+        axes.plot([mean, mean], [0, 1.1 * max(counts)], "--", color=COLOURS["highlight"])
+        axes.text(mean, 1.12 * max(counts), f"mean {mean:.2f}", ha="left" if mean < limit / 8 else "center", color="#A84800")
         axes.set_title(name)
         axes.set_ylabel("images")
         axes.axvline(limit, color=COLOURS["truth"], linewidth=1)
@@ -142,43 +176,71 @@ def plot_similarity(matrix, classes: Sequence[str]) -> StaticFigure:
 
 
 @styled
-def live_bias(logits: Tensor, labels: Tensor, missing: int, name: str, biases: Sequence[float]) -> tuple[Figure, Callable]:
-    """Show what one bias does to a student that never saw the class `missing`, called `name`: (figure, update(bias)).
+def live_bias(
+    students: Mapping[str, Tensor], labels: Tensor, missing: int, name: str, biases: Sequence[float], price: float = 1.0
+) -> tuple[Figure, Callable]:
+    """Show what one bias does to students that never saw the class `missing`, called `name`: (figure, update(bias)).
 
-    logits: (n, num_classes) for test images with `labels` (n,); biases: where the curves are computed.
+    students: a key of COLOURS -> logits (n, num_classes) for test images with `labels` (n,), the first of them the one that
+    pays: a line stands where its other classes have lost `price` points. biases: where the curves are computed, ascending
+    from 0. Above, how many of the missing class are named; below, how many points the others have lost.
     """
 
-    def percents(bias: float) -> list[float]:
+    def percents(logits: Tensor, bias: float) -> list[float]:
         return [100 * share for share in accuracies_with_bias(logits, labels, missing, bias)]
 
-    curves = list(zip(*map(percents, biases), strict=True))
-    figure = Figure(figsize=(8, 3.8), layout="constrained")
-    axes = figure.subplots()
-    styles = (("unseen", "distilled", "-", "^"), ("others", "quiet", "--", "o"))
-    named = (f"{name}s, never seen, named right", "the others named right")
-    for (gid, key, dashes, _), label, curve in zip(styles, named, curves, strict=True):
-        axes.plot(biases, curve, dashes, color=COLOURS[key], label=label, gid=gid)
-    line = axes.axvline(0, color=COLOURS["highlight"], linewidth=1.5, gid="bias")
-    points = [
-        axes.plot([0], [0], marker, color=COLOURS[key], markersize=10, gid=f"{gid} now")[0] for gid, key, _, marker in styles
+    curves = {key: list(zip(*(percents(logits, bias) for bias in biases), strict=True)) for key, logits in students.items()}
+    start = {key: others[0] for key, (_, others) in curves.items()}
+    figure = Figure(figsize=(8, 4.0), layout="constrained")
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[1.5, 1])
+    moving: dict[str, list] = {}
+    for key, (unseen, others) in curves.items():
+        dashes = "-" if key == "distilled" else "--"
+        style = {"color": COLOURS[key], "linestyle": dashes}
+        upper.plot(biases, unseen, **style, gid=f"{key} unseen")
+        lower.plot(biases, [value - start[key] for value in others], **style, gid=f"{key} lost")
+        at = min(first_bias_that_costs(biases, others, 8), biases[-1])
+        side = {"ha": "right", "s": f"{key}  "} if at > 0.8 * biases[-1] else {"ha": "left", "s": f"  {key}"}
+        lower.text(at, -8, va="center", fontsize=11, **side)
+        moving[key] = [
+            axes.plot([0], [0], MARKERS[key], color=COLOURS[key], markersize=9, gid=f"{key} {part} now")[0]
+            for axes, part in ((upper, "unseen"), (lower, "lost"))
+        ]
+    lines = [
+        axes.axvline(0, color=COLOURS["highlight"], linewidth=1.5, gid=f"bias {k}") for k, axes in enumerate((upper, lower))
     ]
-    numbers = [axes.text(0, 0, "", fontsize=12, fontweight="bold", clip_on=True, gid=f"{gid} number") for gid, *_ in styles]
-    axes.set(
-        xlabel=f"added to the logit of {name}",
-        ylabel="test images (%)",
-        ylim=(max(0, 10 * int(min(map(min, curves)) / 10) - 20), 104),
-        xlim=(min(biases) - 0.03 * max(biases), max(biases) * 1.12),
-    )
-    axes.grid(axis="y")
-    axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1), ncols=2)  # above: over a line that moves, it would be drawn again
+    limit = first_bias_that_costs(biases, curves[next(iter(students))][1], price)
+    _finish_bias_panels(upper, lower, limit, price, name, biases)
 
     def update(bias: float = 0.0) -> str:
-        values = unseen, others = percents(bias)
-        line.set_xdata([bias, bias])
-        for point, number, value, below in zip(points, numbers, values, (unseen <= others, unseen > others), strict=True):
-            point.set_data([bias], [value])
-            number.set_text(f"  {value:.1f}")
-            number.set_position((bias, value + (-4.3 if below else 1.5)))
-        return f"bias {bias:+.2f}: {unseen:.1f} % of the {name}s, {others:.1f} % of the others are named right"
+        words = []
+        for line in lines:
+            line.set_xdata([bias, bias])
+        for key, logits in students.items():
+            unseen, others = percents(logits, bias)
+            lost = others - start[key]
+            for point, value in zip(moving[key], (unseen, lost), strict=True):
+                point.set_data([bias], [value])
+            words.append(f"{key}: {unseen:.1f} % of the {name}s, the others {signed(lost, 1)} points ({others:.1f} %)")
+        return f"bias {bias:+.1f}. " + "; ".join(words)
 
     return figure, update
+
+
+def first_bias_that_costs(biases: Sequence[float], others: Sequence[float], price: float) -> float:
+    """Return the first bias at which the other classes have lost `price` points or more; infinity if none does."""
+    return next((bias for bias, value in zip(biases, others, strict=True) if others[0] - value >= price), math.inf)
+
+
+def _finish_bias_panels(upper: Axes, lower: Axes, limit: float, price: float, name: str, biases: Sequence[float]) -> None:
+    """Set the axes, and mark where the bias begins to cost too much."""
+    end = biases[-1]
+    upper.set(ylim=(-3, 103), yticks=[0, 50, 100], ylabel=f"{name}s\nnamed (%)", xlim=(-0.02 * end, 1.02 * end))
+    lower.set(ylim=(-10.5, 0.8), yticks=[0, -5, -10], ylabel="other classes\n(points)", xlabel=f"added to the logit of {name}")
+    for axes in (upper, lower):
+        axes.grid(axis="y")
+        if limit <= end:
+            axes.axvline(limit, color="#444444", linestyle=":", linewidth=1.5, gid=None if axes is upper else "limit")
+    if limit <= end:
+        words = f" +{limit:.1f}: the distilled student's\n other classes have lost {price:g} point"
+        upper.text(limit, 50, words, va="center", fontsize=11, gid="limit in words", bbox=BEHIND)

@@ -4,8 +4,11 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from contourpy import contour_generator
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
@@ -22,13 +25,14 @@ from course_lib.sweeps import margins
 # tell apart, go to the two classes that do not touch.
 CLASS_COLOURS = ("#009E73", "#F0E442", "#D55E00", "#CC79A7")
 CLASS_MARKERS = ("o", "s", "^", "D")
-SIDE, BORDER_SIDE = 84, 300  # of the maps and of the grid on which borders are found, in points
+SIDE, BORDER_SIDE = 64, 300  # of the maps and of the grid on which borders are found, in points
 
 
 class Learned(NamedTuple):
     """The numbers of a student that was trained."""
 
     colours: Tensor  # of its posterior: (SIDE, SIDE, 3)
+    borders: list[np.ndarray]  # where it changes its answer: lines (n, 2)
     bits: float  # KL(truth‖student) on the points held out
 
 
@@ -77,16 +81,19 @@ def live_learned(mixture, data, learn: Callable, from_labels: Mapping, held_out:
     @torch.no_grad()
     def judge(student) -> Learned:
         divergence = kl_divergence(truth, student(held_out)).mean().item() / math.log(2)
-        return Learned(colour_map(student(points).log_softmax(-1).exp()), divergence)
+        q = student(points).softmax(-1)
+        return Learned(colour_map(q), border_lines(region, q), divergence)
 
-    figure = Figure(figsize=(8.8, 4.0), layout="constrained")
+    figure = Figure(figsize=(8.8, 3.6), layout="constrained")
     left, middle, right = figure.subplots(1, 3, width_ratios=[1, 1, 0.95])
     true = colour_map(mixture.posterior(points))
-    _draw_map(left, true, mixture, data, region, "the true posterior")
+    _draw_map(left, true, mixture, None, region, "the true posterior")
     image = _draw_map(middle, true, mixture, data, region, "a student, used at T = 1")
+    own = LineCollection([], colors="white", linewidths=2.5, linestyles=(0, (2, 1)), zorder=3, gid="own borders")
+    middle.add_collection(own)
     words = middle.text(0.5, -0.03, "", ha="center", va="top", fontsize=11, transform=middle.transAxes, gid="student in words")
     clip_to(words, (0, -0.2, 1, 0))
-    left.text(0.5, -0.03, f"{len(data)} training points", ha="center", va="top", transform=left.transAxes)
+    left.text(0.5, -0.03, f"on the right: {len(data)} training points", ha="center", va="top", transform=left.transAxes)
     baseline, baseline_words, tried, ring = _draw_divergences(right, list(from_labels))
     hard = {units: judge(student).bits for units, student in from_labels.items()}
     known: dict[tuple[float, int], Learned] = {}
@@ -94,8 +101,9 @@ def live_learned(mixture, data, learn: Callable, from_labels: Mapping, held_out:
     def update(T: float = 1.0, units: int = next(iter(from_labels))) -> str:
         if (T, units) not in known:
             known[T, units] = judge(learn(T, units))
-        colours, bits = known[T, units]
+        colours, borders, bits = known[T, units]
         image.set_data(colours.numpy())
+        own.set_segments(borders)
         words.set_text(f"trained at T = {T:.3g}: KL {bits:.3f} bits")
         for size, line in tried.items():
             line.set_data(*tried_so_far(known, size))
@@ -109,6 +117,21 @@ def live_learned(mixture, data, learn: Callable, from_labels: Mapping, held_out:
     return figure, update
 
 
+def border_lines(region: Region, probabilities: Tensor) -> list[np.ndarray]:
+    """Return the lines, each (n, 2), on which the largest of the probabilities (SIDE * SIDE, num_classes) changes.
+
+    A border belongs to two classes; it is taken from the first of them, lest two dashed lines fill each other's gaps.
+    """
+    xs, ys, _ = region.grid(SIDE)
+    ahead, lines = margins(probabilities), []
+    for k in range(probabilities.shape[1]):
+        rivals = probabilities.clone()
+        rivals[:, k] = -1
+        drawn = np.ma.masked_array(ahead[:, k].numpy(), (rivals.argmax(1) < k).numpy()).reshape(SIDE, SIDE)
+        lines += contour_generator(xs.numpy(), ys.numpy(), drawn).lines(0.0)
+    return lines
+
+
 def tried_so_far(known: Mapping[tuple[float, int], Learned], units: int) -> tuple[list[float], list[float]]:
     """Return the temperatures at which students of that size were trained, in order, and their divergences."""
     found = sorted((T, learned.bits) for (T, width), learned in known.items() if width == units)
@@ -116,19 +139,21 @@ def tried_so_far(known: Mapping[tuple[float, int], Learned], units: int) -> tupl
 
 
 def _draw_map(axes: Axes, colours: Tensor, mixture, data, region: Region, title: str) -> AxesImage:
-    """Draw colours (SIDE, SIDE, 3), and over them the true borders of the classes and the training points."""
+    """Draw colours (SIDE, SIDE, 3), and over them the true borders of the classes and, where there are any, the points."""
     image = axes.imshow(
         colours.numpy(), extent=region, origin="lower", aspect="auto", interpolation="nearest", gid=f"map: {title}"
     )
     xs, ys, grid = region.grid(BORDER_SIDE)
     ahead = margins(mixture.posterior(grid)).T.reshape(-1, BORDER_SIDE, BORDER_SIDE).numpy()
-    points, classes = (column.numpy() for column in data.tensors)
     for k in range(mixture.num_classes):
         axes.contour(xs.numpy(), ys.numpy(), ahead[k], [0], colors=COLOURS["truth"], linewidths=1)
-        axes.plot(
-            *points[classes == k].T, CLASS_MARKERS[k], color=CLASS_COLOURS[k], markersize=6,
-            markeredgecolor="black", markeredgewidth=0.8, linestyle="none",
-        )  # fmt: skip
+    if data is not None:
+        points, classes = (column.numpy() for column in data.tensors)
+        for k in range(mixture.num_classes):
+            axes.plot(
+                *points[classes == k].T, CLASS_MARKERS[k], color=CLASS_COLOURS[k], markersize=6,
+                markeredgecolor="black", markeredgewidth=0.8, linestyle="none",
+            )  # fmt: skip
     axes.set_title(title)
     axes.set(xticks=[], yticks=[], xlim=region[:2], ylim=region[2:])
     axes.spines[:].set_visible(False)
@@ -139,8 +164,8 @@ def _draw_divergences(axes: Axes, sizes: Sequence[int]) -> tuple[Line2D, object,
     """Draw the panel of all that was tried: return the line of the labels, its text, a line for each size, and the ring."""
     axes.set_title("KL(truth‖student), bits")
     axes.set_yscale("log")
-    temperature_axis(axes.xaxis, 1 / 8, 16, label="trained at temperature $T$")
-    axes.set(ylim=(1e-3, 3), xlim=(0.09, 23))
+    temperature_axis(axes.xaxis, 1 / 8, 16, ticks=[2.0**k for k in range(-3, 5)], label="trained at temperature $T$")
+    axes.set(ylim=(1e-3, 6), xlim=(0.09, 23))
     axes.grid(axis="y")
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -155,5 +180,5 @@ def _draw_divergences(axes: Axes, sizes: Sequence[int]) -> tuple[Line2D, object,
         for i, units in enumerate(sizes)
     }  # fmt: skip
     ring = axes.plot([1], [1], "o", markersize=17, markerfacecolor="none", markeredgecolor=COLOURS["highlight"], gid="now")[0]
-    axes.legend(loc="lower left", handletextpad=0.3, frameon=True, framealpha=0.9, edgecolor="none")
+    axes.legend(loc="upper right", handletextpad=0.3, frameon=True, framealpha=0.9, edgecolor="none")
     return baseline, baseline_words, tried, ring

@@ -4,29 +4,28 @@ import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import torch
 from matplotlib.axes import Axes
 from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
-from matplotlib.ticker import FuncFormatter, NullLocator
 from torch import Tensor
 
 from course_lib.figures.parts import (
     SHADES,
     class_bars,
-    draw_runs,
-    join_seeds,
     set_bars,
     show_image,
     temperature_axis,
 )
-from course_lib.figures.style import COLOURS, MARKERS, StaticFigure, clip_to, percent, styled
+from course_lib.figures.style import COLOURS, MARKERS, clip_to, percent, styled
 from course_lib.losses import soft_targets
 from course_lib.metrics import entropy_bits
-from course_lib.sweeps import entropy_map, first_second_rest, log_spaced, mass_by_temperature, temperatures_of_entropies
+from course_lib.sweeps import entropy_map, first_second_rest, log_spaced, temperatures_of_entropies
 
-PARTS = (("first", "teacher", "-", "s"), ("second", "highlight", "--", "o"), ("rest", "quiet", ":", "v"))
+RANKS = (("first", COLOURS["teacher"], "-", "s"), ("second", COLOURS["highlight"], "--", "o"))
+POWERS = [2.0**k for k in (-3, -1, 0, 1, 2, 3, 4, 5, 7)]
 SCALES, TEMPERATURES = (1 / 4, 4), (1 / 4, 32)  # the ends of the map of the entropy
 LEVELS = (0.5, 1, 1.5, 2, 2.5, 3)  # its contours, in bits
 T_LABEL = "temperature $T$"
@@ -41,28 +40,28 @@ def live_mass(pixels, logits: Tensor, classes: Sequence[str], labels, lowest: fl
     num_classes, pixels = logits.shape[1], np.asarray(pixels)
     ranked, order = logits.sort(descending=True, dim=1)
     temperatures = log_spaced(lowest, highest, 100)
-    mass, bits = (each.numpy() for each in mass_by_temperature(ranked, temperatures))  # what matplotlib takes without a copy
+    at_every_T = torch.stack([soft_targets(ranked, float(T)) for T in temperatures], dim=1)
+    mass, bits = at_every_T.numpy(), entropy_bits(at_every_T).numpy()  # what matplotlib takes without a copy
     most, temperatures = math.log2(num_classes), temperatures.numpy()
 
-    figure = Figure(figsize=(8.8, 4.4), layout="constrained")
-    grid = figure.add_gridspec(2, 3, width_ratios=[0.85, 1.5, 1.75], height_ratios=[1.7, 1])
+    figure = Figure(figsize=(8.8, 4.0), layout="constrained")
+    grid = figure.add_gridspec(2, 3, width_ratios=[0.75, 1.9, 2.05], height_ratios=[1.7, 1])
     left, middle = figure.add_subplot(grid[:, 0]), figure.add_subplot(grid[:, 1])
     upper, lower = figure.add_subplot(grid[0, 2]), figure.add_subplot(grid[1, 2])
     image, caption = _captioned_image(left, pixels[0])
     bars, numbers = _ranked_bars(middle, num_classes, numbers=3)
-    names = [
-        middle.text(-0.03, k, "", ha="right", va="center", fontsize=11, clip_on=True, gid=f"name {k}")
-        for k in range(num_classes)
-    ]
-    middle.set(xlim=(-0.8, 1.65), xticks=[0, 0.5, 1], yticks=[], xlabel="probability $p_i$ at $T$")
-    curves, marks = _mass_curves(upper, temperatures, mass[0], num_classes)
+    label_mark = middle.plot([0], [0], MARKERS["truth"], color=COLOURS["truth"], markersize=6, clip_on=False, gid="label")[0]
+    names = [clip_to(middle.text(-0.06, k, "", ha="right", va="center", fontsize=11, gid=f"name {k}"), (-0.6, 0, -0.01, 1))
+             for k in range(num_classes)]  # fmt: skip
+    middle.set(xlim=(0, 1), xticks=[0, 0.5, 1], yticks=[], xlabel="probability $p_i$ at $T$")
+    curves, marks, words = _mass_curves(upper, temperatures, mass[0])
     curve, mark = _entropy_curve(lower, temperatures, bits[0], most)
     for axes, label in ((upper, ""), (lower, T_LABEL)):
-        temperature_axis(axes.xaxis, lowest, highest, margin=1.3, label=label)
+        temperature_axis(axes.xaxis, lowest, highest, margin=1.0, ticks=POWERS, label=label)
         axes.grid(axis="y")
     upper.tick_params(labelbottom=False)
     lines = [
-        axes.axvline(1, color=COLOURS["quiet"], linewidth=1, zorder=1, gid=f"T in {gid}")
+        axes.axvline(1, color=COLOURS["highlight"], linewidth=1, zorder=1, gid=f"T in {gid}")
         for axes, gid in ((upper, "mass"), (lower, "entropy"))
     ]
 
@@ -70,15 +69,19 @@ def live_mass(pixels, logits: Tensor, classes: Sequence[str], labels, lowest: fl
         p = soft_targets(ranked[picture], T)
         entropy, row, now = entropy_bits(p).item(), p.tolist(), first_second_rest(p).tolist()
         named = [classes[int(k)] for k in order[picture]]
+        label = classes[int(labels[picture])]
         image.set_data(pixels[picture])
-        caption.set_text(f"label:\n{classes[int(labels[picture])]}")
+        caption.set_text(f"label:\n{label}")
+        label_mark.set_data([-0.03], [named.index(label)])
         set_bars(bars, row)
         for name, word in zip(names, named, strict=True):
             name.set_text(word)
         _set_numbers(numbers, row)
-        for j, value in enumerate(now):
-            curves[j].set_ydata(mass[picture, :, j])
-            marks[j].set_data([T], [value])
+        for j, line in enumerate(curves):
+            line.set_ydata(mass[picture, :, j])
+        for j, (point, word) in enumerate(zip(marks, words, strict=True)):
+            point.set_data([T], [row[j]])
+            word.set(text=f" {named[j]}", position=(temperatures[0], _height_of_name(j, mass[picture])))
         curve.set_ydata(bits[picture])
         mark.set_data([T], [entropy])
         for line in lines:
@@ -99,28 +102,45 @@ def _captioned_image(axes: Axes, pixels) -> tuple:
     return image, clip_to(caption, (0, -0.5, 1, 0))
 
 
-def _mass_curves(axes: Axes, temperatures, mass, num_classes: int) -> tuple[list[Line2D], list[Line2D]]:
-    """Draw (temperatures, 3) as curves, with a mark on each; return both."""
+def _mass_curves(axes: Axes, temperatures, mass) -> tuple[list[Line2D], list[Line2D], list[Text]]:
+    """Draw (temperatures, num_classes) as curves, ranked: two in colour, the others light grey.
+
+    Return the curves, marks for the first two, and the texts that name these.
+    """
+    n = mass.shape[1]
     curves = [
-        axes.plot(temperatures, mass[:, j], line, color=COLOURS[key], gid=gid)[0] for j, (gid, key, line, _) in enumerate(PARTS)
-    ]
+        axes.plot(temperatures, mass[:, j], RANKS[j][2] if j < 2 else "-", color=RANKS[j][1] if j < 2 else "#C8C8C8",
+                  linewidth=2 if j < 2 else 1.2, zorder=3 if j < 2 else 2, gid=f"curve {j}")[0]
+        for j in range(n)
+    ]  # fmt: skip
     marks = [
-        axes.plot([1], [0], marker, color=COLOURS[key], markersize=9, gid=f"{gid} at T")[0] for gid, key, _, marker in PARTS
+        axes.plot([1], [0], marker, color=colour, markersize=9, zorder=4, gid=f"{gid} at T")[0]
+        for gid, colour, _, marker in RANKS
     ]
-    axes.legend(
-        list(zip(curves, marks, strict=True)), ["first class", "second", f"the other {num_classes - 2}"],
-        loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, columnspacing=1.2, handlelength=1.8,
-    )  # fmt: skip
-    axes.set(ylabel="probability", ylim=(-0.03, 1.05))
-    return curves, marks
+    words = [
+        axes.text(temperatures[0], 0.5, "", color=ink, va="center", fontsize=11, clip_on=True, gid=f"{rank[0]} in words")
+        for rank, ink in zip(RANKS, (COLOURS["teacher"], "#A84800"), strict=True)
+    ]
+    axes.axhline(1 / n, color="#444444", linewidth=1, linestyle=":")
+    axes.text(temperatures[-1], 1 / n + 0.02, f"1/{n}", ha="right", va="bottom", fontsize=11, color="#444444")
+    axes.set(ylabel="probability", ylim=(0, 1), yticks=[0, 0.5, 1])
+    return curves, marks, words
+
+
+def _height_of_name(rank: int, mass) -> float:
+    """Return where the name of a curve stands at the left end: clear of the curves, and of the line at 1/N."""
+    at_left = float(mass[0, rank])
+    if rank == 0:
+        return at_left - 0.09 if at_left > 0.85 else at_left + 0.08
+    return max(at_left - 0.09, 0.17) if at_left > 0.26 else 0.17
 
 
 def _entropy_curve(axes: Axes, temperatures, bits, most: float) -> tuple[Line2D, Line2D]:
     curve = axes.plot(temperatures, bits, color=COLOURS["truth"], gid="entropy")[0]
-    mark = axes.plot([1], [0], MARKERS["truth"], color=COLOURS["truth"], markersize=8, gid="entropy at T")[0]
-    axes.axhline(most, color=COLOURS["quiet"], linewidth=1)
-    axes.text(temperatures[0], most, f" {most:.2f}: all alike", va="bottom", color="#555555", fontsize=11)
-    axes.set(ylabel="entropy (bits)", ylim=(-0.15, most + 1), yticks=range(math.floor(most) + 1))
+    mark = axes.plot([1], [0], MARKERS["truth"], color=COLOURS["truth"], markersize=8, gid="entropy at T", clip_on=False)[0]
+    words = f"at most {most:.2f}: all alike "
+    axes.text(temperatures[-1], 0.15, words, ha="right", va="bottom", color="#555555", fontsize=11)
+    axes.set(ylabel="entropy (bits)", ylim=(0, most), yticks=range(math.floor(most) + 1))
     return curve, mark
 
 
@@ -134,14 +154,14 @@ def live_scale(logits: Tensor, classes: Sequence[str]) -> tuple[Figure, Callable
     v, order = logits.sort(descending=True)
     v = v - v.mean()
     named = [classes[int(k)] for k in order]
-    figure = Figure(figsize=(8.8, 4.2), layout="constrained")
+    figure = Figure(figsize=(8.8, 3.8), layout="constrained")
     left, middle, right = figure.subplots(1, 3, width_ratios=[1.15, 1.0, 1.45])
     reach = 1.08 * SCALES[1] * float(v.abs().max())
     logit_bars, _ = _ranked_bars(left, num_classes, label="logits")
     bars, numbers = _ranked_bars(middle, num_classes, numbers=num_classes)
     left.axvline(0, color="#444444", linewidth=1)
     left.set(xlim=(-reach, reach), xlabel="logits: scale × $v_i$", yticks=range(num_classes), yticklabels=named)
-    middle.set(xlim=(0, 1.45), xlabel="probability $p_i$ at $T$", xticks=[0, 0.5, 1], yticks=[])
+    middle.set(xlim=(0, 1), xlabel="probability $p_i$ at $T$", xticks=[0, 0.5, 1], yticks=[])
     _draw_entropy_map(right, v)
     same = right.plot([SCALES[0] / 2, SCALES[1] * 2], [1, 1], "--", color=COLOURS["highlight"], gid="same T / scale")[0]
     point = right.plot(
@@ -181,38 +201,6 @@ def _draw_entropy_map(axes: Axes, v: Tensor) -> None:
     axes.set_title("entropy (bits)", fontsize=12)
 
 
-@styled
-def plot_sweep(results: dict[str, dict[float, Sequence[float]]], ylabel: str, *, log: bool = False) -> StaticFigure:
-    """Draw a panel for each kind of student: every run at every T, runs of a seed joined, with mean and 95 % interval.
-
-    results: name -> T -> values, one a seed, in the same order. The panels share their axes.
-    """
-    figure = Figure(figsize=(min(9, 2.9 * len(results) + 0.4), 3.9), layout="constrained")
-    panels, texts, digits = figure.subplots(1, len(results), squeeze=False, sharey=True)[0], [], 3 if log else 2
-    for axes, (name, by_T) in zip(panels, results.items(), strict=True):
-        temperatures, groups = list(by_T), list(by_T.values())
-        join_seeds(axes, temperatures, groups, color="#BBBBBB", marker="o", markersize=4, zorder=2)
-        intervals = draw_runs(
-            axes, temperatures, groups, "distilled", line="-", positive=log, markeredgecolor="white", label=name
-        )
-        axes.set_title(name)
-        temperature_axis(axes.xaxis, min(by_T), max(by_T), margin=1.35, label=T_LABEL)
-        axes.grid(axis="y")
-        shown = [f"T = {T:g} {i.mean:.{digits}f} ± {i.half_width:.{digits}f}" for T, i in zip(by_T, intervals, strict=True)]
-        texts.append(f"{name}: {', '.join(shown)}")
-    if log:
-        _plain_log_scale(panels[0])
-    panels[0].set_ylabel(ylabel)
-    return StaticFigure(figure, f"{ylabel}, mean and 95 % interval of {len(groups[0])} runs. " + "; ".join(texts))
-
-
-def _plain_log_scale(axes: Axes) -> None:
-    """Make the y axis logarithmic, with a tick at every power of ten, in plain digits."""
-    axes.set_yscale("log")
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.yaxis.set_minor_locator(NullLocator())
-
-
 def _ranked_bars(axes: Axes, n: int, **settings) -> tuple[BarContainer, list[Text]]:
     """Draw `class_bars` of which the first, the second and all others are told apart."""
     colours = [COLOURS["teacher"], COLOURS["highlight"]] + [COLOURS["quiet"]] * (n - 2)
@@ -227,9 +215,10 @@ def _set_numbers(numbers: Sequence[Text], row: Sequence[float]) -> None:
     The words say a probability to a tenth of a percent, so that they are never farther than that from the end of their bar.
     """
     for number, p in zip(numbers, row, strict=False):
-        words = f" {_brief(p)}"
+        words = f" {_brief(p)} "
         if words != number.get_text():
-            number.set(text=words, x=p)
+            inside = p > 0.6
+            number.set(text=words, x=p, ha="right" if inside else "left", color="white" if inside else "black")
 
 
 def _brief(p: float) -> str:

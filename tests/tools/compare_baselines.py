@@ -110,7 +110,9 @@ def compare(seeds: int, epochs: int, log: Callable[[str], None] = print) -> dict
         accuracies = [round(accuracy_of(chosen, targets, train, test, seed, epochs), 2) for seed in range(seeds)]
         log(f"{name}: chosen {chosen}, test {accuracies}")
         found[name] = {"tried": tried, "chosen": chosen, "test": accuracies}
-    return {"torch": torch.__version__, "epochs": epochs, "batch_size": BATCH_SIZE, "T": T, "alpha": ALPHA, "ways": found}
+    recipe = {"epochs": epochs, "batch_size": BATCH_SIZE, "T": T, "alpha": ALPHA}
+    seeds_of = {"seeds": list(range(seeds)), "tuning_seeds": list(TUNING_SEEDS)}
+    return {"torch": torch.__version__, **recipe, **seeds_of, "ways": found}
 
 
 def main() -> None:
