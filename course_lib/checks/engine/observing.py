@@ -160,7 +160,13 @@ def _describe(problem: BaseException, during: str) -> dict:
     line, code = (own[-1].lineno, (own[-1].line or "")[:MAX_TEXT]) if own else (None, "")
     name = type(problem).__name__
     foreign = name == Unusable.__name__ and type(problem) is not Unusable  # whose message is told as ours
-    return {"type": f"an exception named {name}" if foreign else name[:MAX_TEXT], "message": message, "line": line, "code": code, "during": during}
+    return {
+        "type": f"an exception named {name}" if foreign else name[:MAX_TEXT],
+        "message": message,
+        "line": line,
+        "code": code,
+        "during": during,
+    }
 
 
 class _Sink(io.TextIOBase):
