@@ -8,9 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.text import Text
-from matplotlib.ticker import FuncFormatter
-from matplotlib.transforms import offset_copy
+from matplotlib.ticker import FuncFormatter, MultipleLocator
 from torch import Tensor
 
 from course_lib.budget import Candidate, best_within
@@ -24,8 +22,7 @@ from course_lib.sweeps import calibration_errors
 LINES = {"teacher": "-.", "labels": "--", "distilled": "-"}
 NAMES = {"labels": "student, labels", "distilled": "student, distilled"}
 TEACHER = "the teacher"
-ROUND = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)  # where a logarithmic axis has its ticks
-HEADROOM = 1.32  # of the axes of calibration errors, for the legend
+ROUND = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)  # where a logarithmic axis has its ticks
 
 Means = Mapping[str, Mapping[int, Interval]]  # kind of student -> width -> accuracy in percent
 
@@ -39,13 +36,14 @@ def live_reliability(
     models: name -> logits (n, num_classes) for the same images with `labels`; colours: name -> a key of COLOURS;
     temperatures: where the curves on the right are computed.
     """
-    figure = Figure(figsize=(8.8, 4.5), layout="constrained")
+    figure = Figure(figsize=(8.8, 4.8), layout="constrained")
     grid = figure.add_gridspec(2, 2, width_ratios=[1.15, 1], height_ratios=[2.6, 1])
     left, below, right = figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[1, 0]), figure.add_subplot(grid[:, 1])
     bars, gaps, shares = _draw_bins(left, below, bins)
     figure.align_ylabels([left, below])
     errors = {name: calibration_errors(logits, labels, temperatures, bins) for name, logits in models.items()}
     mark, line = _draw_errors(right, temperatures, errors, colours)
+    figure.legend(*right.get_legend_handles_labels(), loc="outside lower right", ncols=len(models), frameon=False)
 
     def update(model: str = next(iter(models)), T: float = 1.0) -> str:
         found = reliability(soft_targets(models[model], T), labels, bins)
@@ -91,13 +89,12 @@ def _draw_errors(
         axes.plot(temperatures, [100 * error for error in values], LINES[key], color=COLOURS[key], label=name)
     style = {"color": COLOURS["highlight"], "markersize": 11, "markeredgecolor": "white"}
     (mark,) = axes.plot([1], [0], "o", zorder=3, gid="error at T", **style)
-    line = axes.axvline(1, ymax=1 / HEADROOM, color=COLOURS["quiet"], linewidth=1, zorder=1, gid="T")
+    line = axes.axvline(1, color=COLOURS["quiet"], linewidth=1, zorder=1, gid="T")
     low, high, top = min(temperatures), max(temperatures), max(map(max, errors.values()))
-    _round_ticks(axes.xaxis, low, high)
-    axes.set(xlabel="temperature $T$", ylim=(0, 100 * HEADROOM * top), xlim=(low / 1.08, high * 1.08))
+    log_axis(axes.xaxis, [tick for tick in (0.25, 0.5, 1, 2, 4) if low <= tick <= high])
+    axes.set(xlabel="temperature $T$", ylim=(0, 105 * top), xlim=(low / 1.08, high * 1.08))
     axes.set_title("expected calibration error (%)", fontsize=12)
     axes.grid(axis="y")
-    axes.legend(loc="upper center", frameon=True, framealpha=1, edgecolor="none")  # over the lines of the grid
     return mark, line
 
 
@@ -117,33 +114,26 @@ def live_frontier(
     """Show which model to ship within a budget: (figure, update(budget, how)), the budget in microseconds an image.
 
     times: how the models are run -> a student's width, or "teacher" -> microseconds an image; accuracies: "labels" or
-    "distilled" -> width -> percents, one a seed; teacher: its accuracy in percent.
+    "distilled" -> width -> percents, one a seed; teacher: its accuracy in percent. A row a width: accuracies left, times right.
     """
     means = {kind: {width: mean_interval(values) for width, values in by.items()} for kind, by in accuracies.items()}
-    figure = Figure(figsize=(8.8, 4.6), layout="constrained")
-    upper, lower = panels = figure.subplots(2, 1, sharex=True, height_ratios=[1, 3])
-    edges = [axes.axvline(1, color=COLOURS["highlight"], linewidth=1.5, gid=f"budget {i}") for i, axes in enumerate(panels)]
-    _frontier_axes(upper, lower, times, means, teacher)
-    drawn = _draw_students(lower, means)
-    (master,) = upper.plot([1], [teacher], MARKERS["teacher"], color=COLOURS["teacher"], markersize=10, gid="teacher")
-    rings = [
-        axes.plot([1], [1], "o", markersize=21, markerfacecolor="none", markeredgecolor=COLOURS["highlight"], gid=gid)[0]
-        for axes, gid in ((upper, "ring of the teacher"), (lower, "ring of a student"))
-    ]
-    corner = {"ha": "right", "va": "bottom", "transform": lower.transAxes}
-    words = lower.text(0.985, 0.05, "", bbox=BEHIND, fontsize=13, gid="choice", **corner)
-    names = ["teacher", *(NAMES[kind] for kind in means)]
-    lower.legend([master, *drawn.curves.values()], names, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False)
+    rows = [*next(iter(means.values())), "teacher"]
+    figure = Figure(figsize=(8.8, 4.2), layout="constrained")
+    left, right = figure.subplots(1, 2, sharey=True, width_ratios=[1.25, 1])
+    heights = _draw_accuracies(left, means, rows, teacher)
+    clock = _draw_times(right, times, rows)
+    ring_style = {"markersize": 19, "markerfacecolor": "none", "markeredgecolor": COLOURS["highlight"], "markeredgewidth": 2}
+    (ring,) = left.plot([teacher], [0], "o", gid="ring", **ring_style)
+    words = left.text(
+        0.02, -0.72, "", transform=left.get_yaxis_transform(), va="center", clip_on=True, fontsize=13, gid="choice"
+    )
 
     def update(budget: float = 100.0, how: str = next(iter(times))) -> str:
-        drawn.move_to(times[how])
-        master.set_xdata([times[how]["teacher"]])
-        for edge in edges:
-            edge.set_xdata([budget, budget])
+        clock.move_to([times[how][row] for row in rows], budget)
         best = best_within(candidates(times[how], means, teacher), budget)
-        for of_teacher, ring in zip((True, False), rings, strict=True):
-            ring.set_visible(best is not None and (best.name == TEACHER) == of_teacher)
-            ring.set_data([best.time if best else 0], [best.accuracy if best else 0])
+        ring.set_visible(best is not None)
+        if best:
+            ring.set_data([best.accuracy], [heights[best.name]])
         choice = f"ship {best.name}" if best else "nothing is fast enough"
         words.set_text(choice)
         detail = f": {best.accuracy:.1f} % in {_short(best.time)} µs an image" if best else ""
@@ -152,62 +142,52 @@ def live_frontier(
     return figure, update
 
 
-def _frontier_axes(upper: Axes, lower: Axes, times: Mapping, means: Means, teacher: float) -> None:
-    every = [time for by in times.values() for time in by.values()]
-    low, high = min(every) / 1.5, max(every) * 1.7
-    ends = [end for by in means.values() for interval in by.values() for end in (interval.low, interval.high)]
-    _round_ticks(lower.xaxis, low, high)
-    lower.set(xlim=(low, high), ylim=(min(ends) - 0.5, max(ends) + 1))
-    lower.set_xlabel("time an image (microseconds), median, this machine")
-    lower.set_ylabel("test accuracy (%)", loc="top")
-    upper.set(ylim=(teacher - 1.5, teacher + 1.5), yticks=[round(teacher)])
-    upper.spines["bottom"].set_visible(False)
-    upper.tick_params(bottom=False, labelbottom=False)
-    for axes in (upper, lower):
-        axes.grid(axis="y")
-
-
-class _Students(NamedTuple):
-    """The artists of the students, which stand at their times: kind -> curve, kind -> intervals, width -> its number."""
-
-    curves: dict[str, Line2D]
-    whiskers: dict[str, Line2D]
-    tags: dict[int, Text]
-
-    def move_to(self, times: Mapping[int | str, float]) -> None:
-        """Move all artists to the times of the widths."""
-        xs = [times[width] for width in self.tags]
-        for kind, curve in self.curves.items():
-            curve.set_xdata(xs)
-            self.whiskers[kind].set_xdata([x for x in xs for _ in range(3)])
-        for tag, x in zip(self.tags.values(), xs, strict=True):
-            if tag.get_position()[0] != x:  # else it need not be drawn again
-                tag.set_x(x)
-
-
-def _draw_students(axes: Axes, means: Means) -> _Students:
-    widths, curves, whiskers = list(next(iter(means.values()))), {}, {}
+def _draw_accuracies(axes: Axes, means: Means, rows: Sequence[int | str], teacher: float) -> dict[str, float]:
+    """Draw means and intervals, one row a width and the teacher's last: return at which height each candidate stands."""
+    heights, shifts = {TEACHER: len(rows) - 1}, dict(zip(means, (-0.17, 0.17), strict=True))
     for kind, by in means.items():
-        curves[kind] = axes.plot(
-            widths, [by[width].mean for width in widths], MARKERS[kind] + LINES[kind], color=COLOURS[kind], label=NAMES[kind],
-            markersize=9, markeredgecolor="white",
-        )[0]  # fmt: skip
-        # One line with gaps, not one each: a frame takes less time.
-        ends = [end for width in widths for end in (by[width].low, by[width].high, math.nan)]
-        # Both kinds take the same time, so their whiskers lie on each other: the one behind is broad and pale.
-        style = {"linewidth": 1.5} if kind == "distilled" else {"linewidth": 6, "alpha": 0.4}
-        whiskers[kind] = axes.plot(
-            [1] * len(ends), ends, color=COLOURS[kind], zorder=1.9, gid=f"intervals: {NAMES[kind]}", **style
-        )[0]
-    # Widths left of their points, outside of the ring; that of the widest right of it, since it may be no better than the next.
-    tags = {
-        width: axes.text(
-            1, means["distilled"][width].mean, str(width), ha="right" if side < 0 else "left", va="center", clip_on=True,
-            transform=offset_copy(axes.transData, axes.figure, 13 * side, units="points"), gid=f"width {width}",
-        )
-        for width, side in zip(widths, [-1] * (len(widths) - 1) + [1], strict=True)
-    }  # fmt: skip
-    return _Students(curves, whiskers, tags)
+        ys = [row + shifts[kind] for row in range(len(by))]
+        heights |= {f"{NAMES[kind]}, width {width}": y for width, y in zip(by, ys, strict=True)}
+        style = {"fmt": MARKERS[kind], "color": COLOURS[kind], "markersize": 9, "capsize": 3, "label": NAMES[kind]}
+        axes.errorbar([i.mean for i in by.values()], ys, xerr=[i.half_width for i in by.values()], **style)
+    axes.plot([teacher], [len(rows) - 1], MARKERS["teacher"], color=COLOURS["teacher"], markersize=10, label="teacher")
+    low = min(interval.low for by in means.values() for interval in by.values())
+    axes.set(xlim=(low - 1, teacher + 2), ylim=(len(rows) - 0.5, -1.1), xlabel="test accuracy (%), 95 % intervals")
+    axes.set_yticks(range(len(rows)), [row if row == "teacher" else f"width {row}" for row in rows])
+    axes.xaxis.set_major_locator(MultipleLocator(4))
+    axes.grid(axis="x")
+    axes.legend(loc="upper right", bbox_to_anchor=(1, 0.72), frameon=True, framealpha=1, edgecolor="none")
+    return heights
+
+
+class _Times(NamedTuple):
+    """The artists of the times: points within the budget and beyond it, and the budget."""
+
+    within: Line2D
+    beyond: Line2D
+    edge: Line2D
+
+    def move_to(self, times: Sequence[float], budget: float) -> None:
+        """Move the points to their times, those beyond the budget as open ones, and the line to the budget."""
+        for line, fits in ((self.within, True), (self.beyond, False)):
+            line.set_xdata([time if (time <= budget) == fits else math.nan for time in times])
+        self.edge.set_xdata([budget, budget])
+
+
+def _draw_times(axes: Axes, times: Mapping, rows: Sequence[int | str]) -> _Times:
+    every = [time for by in times.values() for time in by.values()]
+    low, high = min(every) / 1.6, max(every) * 1.6
+    style = {"linestyle": "", "marker": "D", "color": COLOURS["truth"], "markersize": 8}
+    (within,) = axes.plot([low] * len(rows), range(len(rows)), gid="within the budget", **style)
+    style["markerfacecolor"] = "white"
+    (beyond,) = axes.plot([low] * len(rows), range(len(rows)), gid="beyond the budget", **style)
+    edge = axes.axvline(high, color=COLOURS["highlight"], linewidth=1.8, gid="budget")
+    _round_ticks(axes.xaxis, low, high)
+    axes.set(xlim=(low, high), xlabel="microseconds an image, median")
+    axes.set_title("line: the budget; open: beyond it", fontsize=12)
+    axes.tick_params(left=False)
+    axes.grid(axis="both")
+    return _Times(within, beyond, edge)
 
 
 @styled
