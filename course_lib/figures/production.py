@@ -22,7 +22,7 @@ from course_lib.sweeps import calibration_errors
 LINES = {"teacher": "-.", "labels": "--", "distilled": "-"}
 NAMES = {"labels": "student, labels", "distilled": "student, distilled"}
 TEACHER = "the teacher"
-ROUND = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)  # where a logarithmic axis has its ticks
+ROUND = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)  # where a logarithmic axis has its ticks
 
 Means = Mapping[str, Mapping[int, Interval]]  # kind of student -> width -> accuracy in percent
 
@@ -182,7 +182,7 @@ def _draw_times(axes: Axes, times: Mapping, rows: Sequence[int | str]) -> _Times
     style["markerfacecolor"] = "white"
     (beyond,) = axes.plot([low] * len(rows), range(len(rows)), gid="beyond the budget", **style)
     edge = axes.axvline(high, color=COLOURS["highlight"], linewidth=1.8, gid="budget")
-    _round_ticks(axes.xaxis, low, high)
+    log_axis(axes.xaxis, [tick for tick in (1, 3, 10, 30, 100, 300, 1000, 3000, 10000) if low <= tick <= high])
     axes.set(xlim=(low, high), xlabel="microseconds an image, median")
     axes.set_title("line: the budget; open: beyond it", fontsize=12)
     axes.tick_params(left=False)
@@ -206,7 +206,7 @@ def plot_sizes(variants: Mapping[str, tuple[float, Sequence[float], str, str]], 
         )  # fmt: skip
         # Beneath or above its interval where it would lie on that of another: one of two that are about as large.
         height, offset, side = interval.mean, (9, 5), "bottom"
-        if "pruned" in name:
+        if "pruned" in name and "8 bits" not in name:
             height, offset, side = interval.low, (-22, -6), "top"
         elif "8 bits" in name:
             height, offset, side = interval.high, (-22, 6), "bottom"
