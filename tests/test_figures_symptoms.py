@@ -39,7 +39,7 @@ def test_the_symptoms_of_a_loop_at_a_step():
     figure, update = two_loops()
     text = update("B", 2)
     assert text == (
-        "loop B, step 2: the picture (coat) is told dress 90.0 %, coat 9.6 %, bag 0.4 %; soft loss 1; "
+        "loop B, step 2: soft target of the image (coat): dress 90.0 %, coat 9.6 %, bag 0.4 %; soft loss 1; "
         "right after step 1: student 10.0 %, teacher 90.0 %; 25.3 MB kept for the backward pass"
     )
     np.testing.assert_allclose(find(figure, "image").get_array(), PIXELS)

@@ -62,8 +62,9 @@ def live_symptoms(pixels, label: int, loops: dict[str, Recording], classes: Sequ
     image_axes.set_xlabel(f"label:\n{classes[label]}", fontsize=12)
     level, reading = _draw_meter(meter, most)
     bars, numbers = class_bars(bars_axes, classes, numbers=len(classes), height=0.7, label="soft target")
-    bars_axes.set(xlim=(0, 1.42), xticks=[0, 0.5, 1], xlabel="soft target")
-    bars_axes.set_title("what the picture is told", fontsize=12)
+    bars_axes.set(xlim=(0, 1.42), xticks=[0, 0.5, 1], xlabel="probability")
+    bars_axes.spines["bottom"].set_bounds(0, 1)  # the room beyond is for the numbers
+    bars_axes.set_title("soft target of the image", fontsize=12)
     accuracies = _draw_accuracies(upper)
     (curve,) = lower.plot([], [], color=COLOURS["truth"], linewidth=1.5, gid="loss")
     (point,) = lower.plot([], [], MARKERS["truth"], color=COLOURS["truth"], gid="loss now")
@@ -92,7 +93,7 @@ def live_symptoms(pixels, label: int, loops: dict[str, Recording], classes: Sequ
         first = sorted(range(len(classes)), key=lambda k: -now.soft_target[k])[:3]
         told = ", ".join(f"{classes[k]} {percent(now.soft_target[k])}" for k in first)
         return (
-            f"loop {loop}, step {step}: the picture ({classes[label]}) is told {told}; soft loss {now.loss:.3g}; "
+            f"loop {loop}, step {step}: soft target of the image ({classes[label]}): {told}; soft loss {now.loss:.3g}; "
             f"right after step {now.mark}: student {percent(now.student)}, teacher {percent(now.teacher)}; "
             f"{megabytes:.1f} MB kept for the backward pass"
         )
