@@ -44,15 +44,29 @@ def execute(path: Path) -> None:
     nbformat.write(notebook, path)
 
 
+LARGE = 400_000  # bytes
+
+
 def shrink_pictures(notebook) -> None:
-    """Compress every saved PNG as far as it goes, without loss. Live figures are encoded for speed, files are kept."""
+    """Compress every saved PNG as far as it goes, without loss; a large one, of several stills, in 256 colours.
+
+    Live figures are encoded for speed, files are kept.
+    """
     for cell in notebook.cells:
         for output in cell.get("outputs", ()):
             png = output.get("data", {}).get("image/png")
             if png:
-                buffer = io.BytesIO()
-                Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB").save(buffer, "PNG", optimize=True)
-                output.data["image/png"] = base64.b64encode(buffer.getvalue()).decode()
+                image = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")
+                small = _as_png(image)
+                if len(small) > LARGE:
+                    small = _as_png(image.quantize(256, dither=Image.Dither.NONE))
+                output.data["image/png"] = base64.b64encode(small).decode()
+
+
+def _as_png(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
 
 
 if __name__ == "__main__":
