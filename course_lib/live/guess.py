@@ -7,9 +7,8 @@ from numbers import Real
 import ipywidgets as widgets
 
 from course_lib.live.controls import make_control, with_label
+from course_lib.live.figure import WIDGET_VIEW
 from course_lib.live.kernel import close_widget
-
-WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
 class Guess:
