@@ -59,6 +59,7 @@ def test_what_is_folded_says_so_to_every_reader_and_what_is_not_is_short(path):
     for cell in code_cells(path):
         title = re.match(r"#@title (Set-up|Imports|Check|Figure)\b.*", cell.source)
         assert is_folded(cell) == bool(title) == (cell.metadata.get("cellView") == "form"), cell.source[:80]
+        assert not title or len(title[0]) <= 96  # JupyterLab folds to one line that does not break
         if not is_folded(cell):
             lines = cell.source.splitlines()
             assert len(lines) < 20, lines[0]
