@@ -54,12 +54,12 @@ def test_what_was_learned_is_compared_with_the_truth():
     text = update(2.0, 3)
     assert divergence(2.0) == pytest.approx(0.04434, abs=1e-5)
     assert text == "T = 2, 3 units a layer: KL(truth‖student) = 0.044 bits; trained on labels 0.189 bits"  # 1 - H(1/4)
-    assert find(figure, "student in words").get_text() == "trained at T = 2: KL 0.044 bits"
+    assert find(figure, "student in words").get_text() == "T = 2: KL 0.044 bits"
     assert small.get_xydata().tolist() == [[2.0, pytest.approx(divergence(2.0))]]
     assert len(large.get_xdata()) == 0
     assert ring.get_xydata().tolist() == [[2.0, pytest.approx(divergence(2.0))]]
     assert list(baseline.get_ydata()) == pytest.approx([0.188722] * 2, abs=1e-5)
-    assert in_words.get_text() == "trained on labels: 0.19"
+    assert in_words.get_text() == "line: trained on labels, 0.19"
 
     update(0.5, 3)
     text = update(4.0, 32)
@@ -67,7 +67,7 @@ def test_what_was_learned_is_compared_with_the_truth():
     assert list(small.get_xdata()) == [0.5, 2.0]
     assert list(small.get_ydata()) == pytest.approx([divergence(0.5), divergence(2.0)], abs=1e-6)
     assert (list(large.get_xdata()), list(large.get_ydata())) == ([4.0], [pytest.approx(divergence(4.0), abs=1e-6)])
-    assert in_words.get_text() == "trained on labels: 0.10"
+    assert in_words.get_text() == "line: trained on labels, 0.10"
 
     update(2.0, 3)  # known already
     assert asked == [(2.0, 3), (0.5, 3), (4.0, 32)]

@@ -42,6 +42,7 @@ def test_the_reliability_diagram_shows_bins_gaps_and_shares():
     assert sorted(gaps.values) == pytest.approx([0, 0, 0, 0.6, 0.9])
     assert list(gaps.baseline) == list(bars.values)
     assert list(bars.edges) == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1])
+    assert find(figure, "model and T").get_text() == "teacher\nT = 1.00"
 
 
 @pytest.mark.parametrize("T", TEMPERATURES)
@@ -97,7 +98,7 @@ def frontier():
 def test_the_best_model_within_the_budget_is_shipped(budget, how, shipped):
     figure, update = frontier()
     assert update(budget, how) == f"{how}, budget {budget:.3g} µs an image: {shipped}"
-    assert find(figure, "choice").get_text() == shipped.split(":")[0]
+    assert find(figure, "choice").get_text() == f"{how}, budget {budget:.3g} µs:\n{shipped.split(':')[0]}"
     ring = find(figure, "ring")
     assert ring.get_visible() == ("%" in shipped)
     if "%" in shipped:
@@ -159,20 +160,20 @@ def test_a_budget_of_milliseconds_is_written_out():
 
 
 VARIANTS = {
-    "width 8": (34.66, [83.0, 83.4], "distilled", "^"),
-    "width 8, pruned, 8 bits": (5.1, [82.0, 83.0], "distilled", "s"),
+    "teacher": {"32 bits": (1100.0, [94.2]), "8 bits": (300.0, [94.0])},
+    "width 8": {"32 bits": (34.66, [83.0, 83.4]), "8 bits": (10.2, [82.0, 83.0])},
 }
 
 
 def sizes():
-    return production.plot_sizes(VARIANTS, "file (kB)", "accuracy (%)")
+    return production.plot_sizes(VARIANTS, {"teacher": "teacher", "width 8": "distilled"}, "file (kB)", "accuracy (%)")
 
 
 def test_sizes_say_every_number():
     picture = sizes()
     assert picture.text == (
-        "accuracy (%) against file (kB), mean and 95 % interval. width 8: 34.7 kB, 83.20 ± 2.54 (n = 2); "
-        "width 8, pruned, 8 bits: 5.1 kB, 82.50 ± 6.35 (n = 2)"
+        "accuracy (%) and file (kB), mean and 95 % interval. teacher, 32 bits: 1100.0 kB, 94.20; teacher, 8 bits: 300.0 kB, "
+        "94.00; width 8, 32 bits: 34.7 kB, 83.20 ± 2.54 (n = 2); width 8, 8 bits: 10.2 kB, 82.50 ± 6.35 (n = 2)"
     )
     assert picture.png.startswith(b"\x89PNG")
     assert picture.width <= 900

@@ -28,12 +28,13 @@ def plot_runs(groups: dict[str, Sequence[float]], ylabel: str, colours: dict[str
         join_seeds(axes, range(start, start + len(joined)), joined, SPREAD)
     for i, (name, values) in enumerate(groups.items()):
         (interval,) = draw_runs(axes, [i + 0.18], [values], colours[name], points_at=-0.18, spread=SPREAD)
-        axes.text(i + 0.27, interval.mean, str(interval), va="center", bbox=BEHIND)
-        lines.append(f"{name}: {interval} (n = {len(values)})")
-    axes.set_xticks(range(len(groups)), groups)
-    axes.set(xlim=(-0.4, len(groups) - 0.15), ylabel=ylabel)
+        lines.append((name, interval, len(values)))
+    # The numbers stand beneath the names, where they cover neither a run nor a line.
+    axes.set_xticks(range(len(groups)), [f"{name}\n{interval}" for name, interval, _ in lines])
+    axes.set(xlim=(-0.4, len(groups) - 0.6), ylabel=ylabel)
     axes.grid(axis="y")
-    return StaticFigure(figure, f"{ylabel}, mean and 95 % interval. " + "; ".join(lines))
+    words = [f"{name.replace(chr(10), ' ')}: {interval} (n = {n})" for name, interval, n in lines]
+    return StaticFigure(figure, f"{ylabel}, mean and 95 % interval. " + "; ".join(words))
 
 
 @styled

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from course_lib.figures import parts
 from course_lib.figures.parts import signed, temperature_axis, temperature_text
-from course_lib.figures.style import BEHIND, COLOURS, MARKERS, StaticFigure, log_axis, styled
+from course_lib.figures.style import COLOURS, MARKERS, StaticFigure, log_axis, styled
 from course_lib.humps import AGES, OneHump, WidthFit, fit_one_hump, fit_width, mean_and_deviation, two_humps
 from course_lib.losses import soft_target_loss, soft_targets
 
@@ -196,25 +196,22 @@ def plot_losses(curves: Mapping[str, Sequence[float]]) -> StaticFigure:
 
 @styled
 def plot_accuracy_by_alpha(alphas: Sequence[float], groups: Mapping[str, Sequence[Sequence[float]]]) -> StaticFigure:
-    """Draw test accuracy in percent against α for up to three settings: every run, and the means with their 95 % intervals.
+    """Draw test accuracy in percent against α, a panel for each setting: every run, and the means with their 95 % intervals.
 
-    groups: name -> for each α the runs, one a seed. The second is meant to start low, the third to fall.
+    groups: name -> for each α the runs, one a seed.
     """
-    figure = Figure(figsize=(8.6, 4.4), layout="constrained")
-    axes, lines = figure.subplots(), []
-    for i, (name, rows) in enumerate(groups.items()):
-        at = [alpha + (0, 0.008, -0.008)[i] for alpha in alphas]  # no interval lies on another
-        intervals = parts.draw_runs(axes, at, rows, "distilled", fmt=("^-", "v--", "P-.")[i], label=name)
-        means = [interval.mean for interval in intervals]
-        # above the second point; to the right of the first; below the line, between two points
-        x, y, *offset = ((at[1], means[1], 0, 14), (at[0], means[0], 12, 0), (sum(at[-4:-2]) / 2, means[-3], 0, -6))[i]
-        side, va = (("center", "bottom"), ("left", "center"), ("center", "top"))[i]
-        axes.annotate(name, (x, y), offset, textcoords="offset points", ha=side, va=va, bbox=BEHIND)
+    figure = Figure(figsize=(8.8, 3.9), layout="constrained")
+    panels, lines = figure.subplots(1, len(groups), sharey=True, squeeze=False)[0], []
+    for axes, (name, rows) in zip(panels, groups.items(), strict=True):
+        parts.join_seeds(axes, alphas, rows, marker="o", markersize=4)
+        intervals = parts.draw_runs(axes, alphas, rows, "distilled", line="-", label=name)
         shown = ", ".join(f"{interval} at {alpha:g}" for alpha, interval in zip(alphas, intervals, strict=True))
         lines.append(f"{name}: {shown}")
-    axes.set(xlabel="α, the weight of the soft term", ylabel="test accuracy, %", xticks=alphas, xlim=(-0.03, 1.03))
-    axes.set_xticklabels([f"{alpha:g}" for alpha in alphas])
-    axes.grid(axis="y")
+        axes.set_title(name, fontsize=13)
+        axes.set_xticks(alphas, [f"{alpha:g}" for alpha in alphas])
+        axes.grid(axis="y")
+    panels[len(panels) // 2].set_xlabel("α, the weight of the soft term; grey: one seed")
+    panels[0].set_ylabel("test accuracy, %")
     return StaticFigure(figure, f"Test accuracy in % by α, mean and 95 % interval of {len(rows[0])} runs. " + "; ".join(lines))
 
 

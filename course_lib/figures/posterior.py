@@ -93,7 +93,7 @@ def live_learned(mixture, data, learn: Callable, from_labels: Mapping, held_out:
     middle.add_collection(own)
     words = middle.text(0.5, -0.03, "", ha="center", va="top", fontsize=11, transform=middle.transAxes, gid="student in words")
     clip_to(words, (0, -0.2, 1, 0))
-    left.text(0.5, -0.03, f"on the right: {len(data)} training points", ha="center", va="top", transform=left.transAxes)
+    left.text(0.5, -0.03, f"in the middle: {len(data)} training points", ha="center", va="top", transform=left.transAxes)
     baseline, baseline_words, tried, ring = _draw_divergences(right, list(from_labels))
     hard = {units: judge(student).bits for units, student in from_labels.items()}
     known: dict[tuple[float, int], Learned] = {}
@@ -104,12 +104,12 @@ def live_learned(mixture, data, learn: Callable, from_labels: Mapping, held_out:
         colours, borders, bits = known[T, units]
         image.set_data(colours.numpy())
         own.set_segments(borders)
-        words.set_text(f"trained at T = {T:.3g}: KL {bits:.3f} bits")
+        words.set_text(f"T = {T:.3g}: KL {bits:.3f} bits")
         for size, line in tried.items():
             line.set_data(*tried_so_far(known, size))
         ring.set_data([T], [bits])
         baseline.set_ydata([hard[units]] * 2)
-        baseline_words.set(text=f"trained on labels: {hard[units]:.2f}", y=1.08 * hard[units])
+        baseline_words.set_text(f"line: trained on labels, {hard[units]:.2f}")
         return (
             f"T = {T:.3g}, {units} units a layer: KL(truth‖student) = {bits:.3f} bits; trained on labels {hard[units]:.3f} bits"
         )
@@ -171,7 +171,9 @@ def _draw_divergences(axes: Axes, sizes: Sequence[int]) -> tuple[Line2D, object,
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_tick_params(labelsize=11)
     baseline = axes.axhline(1, color=COLOURS["labels"], linestyle="-.", gid="labels")
-    baseline_words = axes.text(22, 1, "", ha="right", va="bottom", fontsize=11, clip_on=True, gid="labels in words")
+    baseline_words = axes.text(
+        0.5, 0.03, "", ha="center", fontsize=11, clip_on=True, transform=axes.transAxes, gid="labels in words"
+    )
     tried = {
         units: axes.plot(
             [], [], MARKERS["distilled"], color=COLOURS["distilled"], markerfacecolor=("white", COLOURS["distilled"])[i % 2],

@@ -13,8 +13,7 @@ from torch import Tensor
 
 from course_lib.budget import Candidate, best_within
 from course_lib.calibration import reliability
-from course_lib.figures.parts import draw_runs
-from course_lib.figures.style import BEHIND, COLOURS, MARKERS, StaticFigure, log_axis, styled
+from course_lib.figures.style import COLOURS, MARKERS, StaticFigure, log_axis, styled
 from course_lib.losses import soft_targets
 from course_lib.metrics import Interval, mean_interval
 from course_lib.sweeps import calibration_errors
@@ -41,6 +40,7 @@ def live_reliability(
     left, below, right = figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[1, 0]), figure.add_subplot(grid[:, 1])
     bars, gaps, shares = _draw_bins(left, below, bins)
     figure.align_ylabels([left, below])
+    words = left.text(0.03, 0.94, "", transform=left.transAxes, va="top", fontsize=12, clip_on=True, gid="model and T")
     errors = {name: calibration_errors(logits, labels, temperatures, bins) for name, logits in models.items()}
     mark, line = _draw_errors(right, temperatures, errors, colours)
     figure.legend(*right.get_legend_handles_labels(), loc="outside lower right", ncols=len(models), frameon=False)
@@ -53,6 +53,7 @@ def live_reliability(
         bars.set_data(accuracies)
         gaps.set_data(confidences, baseline=accuracies)
         shares.set_data(found.share.tolist())
+        words.set_text(f"{model}\nT = {T:.2f}")
         mark.set_data([T], [error])
         line.set_xdata([T, T])
         sure, right = (100 * (found.share * row).nansum().item() for row in (found.confidence, found.accuracy))
@@ -72,7 +73,7 @@ def _draw_bins(upper: Axes, lower: Axes, bins: int) -> tuple:
     )  # fmt: skip
     upper.plot([0, 1], [0, 1], "--", color=COLOURS["truth"], linewidth=1.2)
     upper.set_title("hatched: the gap to the confidence", fontsize=12)
-    upper.set(ylabel="accuracy", xlim=(0, 1), ylim=(0, 1.02), yticks=[0, 0.5, 1])
+    upper.set(ylabel="accuracy", xlim=(0, 1), ylim=(0, 1), yticks=[0, 0.5, 1])
     upper.tick_params(labelbottom=False)
     shares = lower.stairs(none, edges, fill=True, facecolor=COLOURS["quiet"], gid="shares")
     lower.set(xlabel="largest probability at $T$", ylabel="images", xlim=(0, 1), ylim=(0, 1), yticks=[0, 1])
@@ -125,7 +126,7 @@ def live_frontier(
     ring_style = {"markersize": 19, "markerfacecolor": "none", "markeredgecolor": COLOURS["highlight"], "markeredgewidth": 2}
     (ring,) = left.plot([teacher], [0], "o", gid="ring", **ring_style)
     words = left.text(
-        0.02, -0.72, "", transform=left.get_yaxis_transform(), va="center", clip_on=True, fontsize=13, gid="choice"
+        0.02, -0.95, "", transform=left.get_yaxis_transform(), va="center", clip_on=True, fontsize=13, gid="choice"
     )
 
     def update(budget: float = 100.0, how: str = next(iter(times))) -> str:
@@ -135,7 +136,7 @@ def live_frontier(
         if best:
             ring.set_data([best.accuracy], [heights[best.name]])
         choice = f"ship {best.name}" if best else "nothing is fast enough"
-        words.set_text(choice)
+        words.set_text(f"{how}, budget {_short(budget)} µs:\n{choice}")
         detail = f": {best.accuracy:.1f} % in {_short(best.time)} µs an image" if best else ""
         return f"{how}, budget {_short(budget)} µs an image: {choice}{detail}"
 
@@ -152,7 +153,7 @@ def _draw_accuracies(axes: Axes, means: Means, rows: Sequence[int | str], teache
         axes.errorbar([i.mean for i in by.values()], ys, xerr=[i.half_width for i in by.values()], **style)
     axes.plot([teacher], [len(rows) - 1], MARKERS["teacher"], color=COLOURS["teacher"], markersize=10, label="teacher")
     low = min(interval.low for by in means.values() for interval in by.values())
-    axes.set(xlim=(low - 1, teacher + 2), ylim=(len(rows) - 0.5, -1.1), xlabel="test accuracy (%), 95 % intervals")
+    axes.set(xlim=(low - 1, teacher + 2), ylim=(len(rows) - 0.5, -1.5), xlabel="test accuracy (%), 95 % intervals")
     axes.set_yticks(range(len(rows)), [row if row == "teacher" else f"width {row}" for row in rows])
     axes.xaxis.set_major_locator(MultipleLocator(4))
     axes.grid(axis="x")
@@ -191,32 +192,36 @@ def _draw_times(axes: Axes, times: Mapping, rows: Sequence[int | str]) -> _Times
 
 
 @styled
-def plot_sizes(variants: Mapping[str, tuple[float, Sequence[float], str, str]], xlabel: str, ylabel: str) -> StaticFigure:
-    """Draw accuracy against size, each variant with its mean and 95 % interval.
+def plot_sizes(
+    variants: Mapping[str, Mapping[str, tuple[float, Sequence[float]]]], colours: Mapping[str, str], xlabel: str, ylabel: str
+) -> StaticFigure:
+    """Draw a row for each model, in 32 bits (filled) and in 8 (open): its accuracy on the left, its size on the right.
 
-    variants: name -> (size in kB, percents one a seed, a key of COLOURS, a marker); filled if the name has no "8 bits".
+    variants: model -> "32 bits" and "8 bits" -> (size in kB, percents, one a seed); colours: model -> a key of COLOURS.
     """
-    figure = Figure(figsize=(8.8, 4.4), layout="constrained")
-    axes, lines = figure.subplots(), []
-    for name, (size, values, key, marker) in variants.items():
-        fill = "white" if "8 bits" in name else COLOURS[key]
-        (interval,) = draw_runs(
-            axes, [size], [values], key, fmt=marker, markersize=10, capsize=4, markerfacecolor=fill, markeredgewidth=2,
-            zorder=2, label=name,
-        )  # fmt: skip
-        # Beneath or above its interval where it would lie on that of another: one of two that are about as large.
-        height, offset, side = interval.mean, (9, 5), "bottom"
-        if "pruned" in name and "8 bits" not in name:
-            height, offset, side = interval.low, (-22, -6), "top"
-        elif "8 bits" in name:
-            height, offset, side = interval.high, (-22, 6), "bottom"
-        axes.annotate(name, (size, height), offset, textcoords="offset points", va=side, fontsize=11, bbox=BEHIND)
-        lines.append(f"{name}: {size:.1f} kB, {interval} (n = {len(values)})")
-    low, high = min(v[0] for v in variants.values()) / 1.3, max(v[0] for v in variants.values()) * 2.6
-    _round_ticks(axes.xaxis, low, high)
-    axes.set(xlim=(low, high), xlabel=xlabel, ylabel=ylabel)
-    axes.grid(axis="y")
-    return StaticFigure(figure, f"{ylabel} against {xlabel}, mean and 95 % interval. " + "; ".join(lines))
+    figure = Figure(figsize=(8.8, 0.62 * len(variants) + 1.6), layout="constrained")
+    (left, right), lines = figure.subplots(1, 2, sharey=True, width_ratios=[1.2, 1]), []
+    for row, (name, by_bits) in enumerate(variants.items()):
+        key = colours[name]
+        for (bits, (size, values)), fill, shift in zip(by_bits.items(), (COLOURS[key], "white"), (-0.15, 0.15), strict=True):
+            interval = mean_interval(values) if len(values) > 1 else Interval(values[0], 0.0)
+            style = {"color": COLOURS[key], "markersize": 10, "markerfacecolor": fill, "markeredgewidth": 2}
+            xerr = [interval.half_width] if len(values) > 1 else None
+            at, label = [row + shift], f"{name}, {bits}"
+            left.errorbar([interval.mean], at, xerr=xerr, fmt=MARKERS[key], capsize=4, label=label, **style)
+            right.plot([size], at, MARKERS[key], gid=f"size: {label}", **style)
+            shown = f"{interval} (n = {len(values)})" if len(values) > 1 else f"{interval.mean:.2f}"
+            lines.append(f"{label}: {size:.1f} kB, {shown}")
+    left.set_yticks(range(len(variants)), variants)
+    left.set(ylim=(len(variants) - 0.5, -0.5), xlabel=ylabel)
+    sizes = [size for by_bits in variants.values() for size, _ in by_bits.values()]
+    _round_ticks(right.xaxis, min(sizes) / 1.4, max(sizes) * 1.4)
+    right.set(xlim=(min(sizes) / 1.4, max(sizes) * 1.4), xlabel=xlabel)
+    right.tick_params(left=False)
+    for axes in (left, right):
+        axes.grid(axis="x")
+    figure.suptitle("filled: 32 bits; open: 8 bits", fontsize=12, x=0.99, ha="right")
+    return StaticFigure(figure, f"{ylabel} and {xlabel}, mean and 95 % interval. " + "; ".join(lines))
 
 
 def _short(value: float) -> str:
