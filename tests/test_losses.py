@@ -800,3 +800,15 @@ def test_without_its_neighbour_the_careful_way_is_taken(monkeypatch):
         assert soft_target_loss(z, v, 3).item() == pytest.approx(with_it.item(), rel=1e-6)
     finally:
         losses._in_blocks.cache_clear()
+
+
+@pytest.mark.parametrize("divergence", DIVERGENCES)
+def test_teacher_logits_that_ask_for_a_gradient_get_none_of_any_order(divergence):
+    generator = torch.Generator().manual_seed(0)
+    z, v = (torch.randn(4, 3, dtype=torch.float64, generator=generator).requires_grad_() for _ in range(2))
+    loss = soft_target_loss(z, v, T=2, divergence=divergence)
+    (first,) = torch.autograd.grad(loss, z, create_graph=True)
+    assert first.abs().sum() > 0
+    for value in (loss, first.square().sum()):
+        if value.requires_grad:
+            assert torch.autograd.grad(value, v, allow_unused=True, retain_graph=True) == (None,)
