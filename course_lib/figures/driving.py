@@ -56,7 +56,7 @@ def live_road(
     below.axvline(gust, color=COLOURS["quiet"], linewidth=1, zorder=1)
     below.text(gust, 4.1, "gust ", ha="right", va="top", fontsize=11, color="#555555")
     below.text(len(moves), 0.9, "on the road ", ha="right", va="top", fontsize=11, color="#555555")
-    below.text(len(moves), -4, "fence ", ha="right", va="bottom", fontsize=11, color="#555555")
+    below.text(len(moves), 3.8, "fence ", ha="right", va="top", fontsize=11, color="#555555")
     below.set(xlim=(0, len(moves)), ylim=(-4.2, 4.2), yticks=[-4, -1, 1, 4], xlabel="move", ylabel="offset from the middle")
     taught = [above.plot([], [], **TAUGHT, gid="teacher's way")[0], below.plot([], [], **TAUGHT, label="teacher")[0]]
     driven = [above.plot([], [], **DRIVEN, gid="student's way")[0], below.plot([], [], **DRIVEN, label="student")[0]]

@@ -17,7 +17,7 @@ LOOKS = {
     "refused": {"color": COLOURS["highlight"], "weight": "normal"},
     "teacher": {"color": COLOURS["teacher"], "weight": "bold"},
 }
-ROUNDS = 7  # at most so many are shown
+ROUNDS = 6  # at most so many are shown
 
 
 def speed_up(symbols: float, drafts: int, cost: float) -> float:
@@ -30,7 +30,8 @@ def speed_up(symbols: float, drafts: int, cost: float) -> float:
 
 def _cell(axes: Axes, kind: str, x: int, y: int) -> Text:
     where = {"ha": "center", "va": "center", "clip_on": True, "gid": f"{kind} {y} {x}"}
-    return axes.text(x + 0.3, y + 0.5, "", fontsize=15, family="monospace", **where, **LOOKS[kind])
+    # A space, so that the first update touches all: one that it left alone would later have the figure drawn in full.
+    return axes.text(x + 0.3, y + 0.5, " ", fontsize=17, family="monospace", **where, **LOOKS[kind])
 
 
 @styled
@@ -49,7 +50,7 @@ def live_speculation(
     left.set(xlim=(-0.4, most + 2.4), ylim=(ROUNDS + 0.2, -2.2))
     left.set_axis_off()
     for x, (name, words) in zip(
-        (0, 2.6, 5.4), (("stands", "stands"), ("refused", "refused"), ("teacher", "added by teacher")), strict=True
+        (0, 2.0, 6.0), (("stands", "stands"), ("refused", "refused, forgotten"), ("teacher", "added by teacher")), strict=True
     ):
         left.text(x, -1.7, words, fontsize=12, **LOOKS[name])
     title = left.text(0, -0.6, "", fontsize=13, clip_on=True, gid="name")
