@@ -64,6 +64,11 @@ def _observe_round(recorder, answers, seed):
     }
     recorder.call("a round in which all drafts stand", lambda *given: _read(answers["check_drafts"](*given)), inputs)
 
+    rows = torch.tensor([[0.0, 0.5, 0.5], [0.2, 0.2, 0.6], [0.5, 0.25, 0.25]], dtype=torch.float64)
+    inputs = {"p": rows[:2].clone(), "q": rows[2:].clone(), "drafted": torch.tensor([0]), "numbers": torch.zeros(1)}
+    label = "a draft that the teacher never writes, with the random number 0"
+    recorder.call(label, lambda *given: _read(answers["check_drafts"](*given)), inputs)
+
 
 def _read(result) -> tuple[int, Tensor]:
     if not isinstance(result, (tuple, list)) or len(result) != 2 or not isinstance(result[1], Tensor):
@@ -167,6 +172,11 @@ in_round(
     "the random number is compared the wrong way",
     "A chance of 0.9 means nine of ten stand. For which of the numbers from 0 to 1 is that so?",
     {"numbers[i] >= chance": "numbers[i] < chance"},
+)
+in_round(
+    "the impossible may stand",
+    "Random numbers can be 0, and so can a chance. A draft stands if its number is below its chance: what if they are equal?",
+    {"numbers[i] >= chance": "numbers[i] > chance"},
 )
 in_round(
     "replaced from the teacher's p",
