@@ -63,7 +63,7 @@ def soft_target_loss(
     """
     z, v = _check_pair(student_logits, teacher_logits, dim)
     check_temperature(T)
-    entry = _entry(divergence, beta)
+    entry = find_divergence(divergence, beta)
     _check_choice("reduction", reduction, ("mean", "none"))
     if mask is not None:
         _check_rows("mask", mask, z, torch.bool, "mask.bool()")
@@ -97,7 +97,7 @@ def distillation_loss(
     mask = _label_mask(labels, z, ignore_index)
     check_temperature(T)
     T, alpha = float(T), float(alpha)
-    return _mean(_rows(z, v, labels, mask, (alpha * T * T, 1 - alpha), T, _entry(divergence, beta)), mask)
+    return _mean(_rows(z, v, labels, mask, (alpha * T * T, 1 - alpha), T, find_divergence(divergence, beta)), mask)
 
 
 def hard_label_loss(student_logits: Tensor, labels: Tensor, *, ignore_index: int = -100, dim: int = -1) -> Tensor:
@@ -211,7 +211,8 @@ DIVERGENCES = {
 }
 
 
-def _entry(divergence: str, beta: float) -> Divergence:
+def find_divergence(divergence: str, beta: float = 0.5) -> Divergence:
+    """Return the entry of DIVERGENCES by that name, "jsd" with its beta. Raises unless there is one, and beta goes with it."""
     _check_choice("divergence", divergence, DIVERGENCES)
     check_alpha(beta, "beta")
     if beta == 0.5:

@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from course_lib.basics import device_of
 from course_lib.batches import read_batch
 from course_lib.losses import (
-    DIVERGENCES,
     check_alpha,
     check_temperature,
     distillation_loss,
+    find_divergence,
     hard_label_loss,
     soft_target_loss,
 )
@@ -89,7 +89,8 @@ class Distillation:
 
     teacher: a module from inputs to logits. It is put in eval mode at every step, gets no gradient, keeps its weights and
     statistics bit for bit, is moved to the inputs' device, and gets floating-point inputs in its own dtype. It may share
-    frozen layers with the student, which then run in eval mode. T, alpha: a number, or a schedule of progress.
+    frozen layers with the student, which then run in eval mode. T, alpha: a number, or a schedule of progress. divergence,
+    beta: as in `soft_target_loss`.
     A batch is what `read_batch` takes; where the teacher's logits travel with it (`course_lib.loops.with_teacher_logits`),
     the teacher does not run. Rows whose label is ignore_index count nowhere. It logs soft (T² times the divergence, in nats),
     hard (cross-entropy, in nats), T, alpha and accuracy. Raises TypeError or ValueError, naming the argument that is wrong.
@@ -102,15 +103,15 @@ class Distillation:
         alpha: FloatOrSchedule = 0.5,
         divergence: str = "forward",
         ignore_index: int = IGNORE_INDEX,
+        beta: float = 0.5,
     ):
         if not isinstance(teacher, nn.Module):
             raise TypeError(f"teacher must be a torch.nn.Module, got {type(teacher).__name__}")
-        if divergence not in DIVERGENCES:
-            raise ValueError(f"divergence must be one of {', '.join(map(repr, DIVERGENCES))}; got {divergence!r}")
+        find_divergence(divergence, beta)
         for progress in (0.0, 1.0):  # both ends, since the last step is late for learning of a T that is 0 there
             check_temperature(value_at(T, progress))
             check_alpha(value_at(alpha, progress))
-        self.teacher, self.T, self.alpha, self.divergence = teacher, T, alpha, divergence
+        self.teacher, self.T, self.alpha, self.divergence, self.beta = teacher, T, alpha, divergence, beta
         self.ignore_index = ignore_index
 
     def __call__(self, student: nn.Module, batch, progress: float) -> Loss:
@@ -123,7 +124,7 @@ class Distillation:
         if teacher_logits is None:
             teacher_logits = self.teacher_logits(inputs)
         T, alpha = value_at(self.T, progress), value_at(self.alpha, progress)
-        options = {"divergence": self.divergence, "ignore_index": self.ignore_index}
+        options = {"divergence": self.divergence, "beta": self.beta, "ignore_index": self.ignore_index}
         total = distillation_loss(student_logits, teacher_logits, labels, T, alpha, **options)
         with torch.no_grad():  # the two terms are for the record: what they would keep for a gradient is the total's already
             soft, hard = distillation_terms(student_logits, teacher_logits, labels, T, **options)
@@ -152,7 +153,10 @@ class Distillation:
     def __repr__(self) -> str:
         settings = f"T={self.T}, alpha={self.alpha}, divergence={self.divergence!r}"
         more = _unless_default(self.ignore_index)
-        return f"Distillation({type(self.teacher).__name__}, {settings}{more and ', ' + more})"
+        return f"Distillation({type(self.teacher).__name__}, {settings}{self._beta()}{more and ', ' + more})"
+
+    def _beta(self) -> str:
+        return f", beta={self.beta}" if self.divergence == "jsd" else ""
 
 
 def distillation_terms(

@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 
 from course_lib.data import DataError
-from tests.tools import compare_baselines, train_teacher
+from tests.tools import compare_baselines, compare_driving, compare_own_words, train_teacher
 
-BASELINES = json.loads((Path(train_teacher.__file__).parents[2] / "course_lib/assets/baselines.json").read_text())
+ASSETS = Path(train_teacher.__file__).parents[2] / "course_lib/assets"
+BASELINES, DRIVING, OWN_WORDS = (
+    json.loads((ASSETS / f"{name}.json").read_text("utf8")) for name in ("baselines", "driving", "own_words")
+)
 
 
 def test_without_data_no_empty_files_stand_in_the_way_of_the_next_training(tmp_path, monkeypatch):
@@ -45,3 +48,46 @@ def test_the_comparison_names_its_seeds_and_has_a_run_for_each():
     for way in BASELINES["ways"].values():
         assert len(way["test"]) == len(BASELINES["seeds"])
         assert all(0 <= accuracy <= 100 for accuracy in way["test"])
+
+
+def test_the_drives_are_those_of_their_command():
+    assert list(DRIVING["students"]) == list(compare_driving.WAYS)
+    assert tuple(DRIVING["lengths"]) == compare_driving.LENGTHS
+    assert (DRIVING["roads"], DRIVING["chance"]) == (compare_driving.ROADS, compare_driving.CHANCE)
+    for runs in DRIVING["students"].values():
+        assert len(runs) == len(DRIVING["seeds"]) == 5
+        assert all(len(run["off the road"]) == len(DRIVING["lengths"]) for run in runs)
+
+
+def test_the_teachers_own_drive_comes_out_again():
+    found = compare_driving.measure(compare_driving.SteeringTeacher())
+    assert found["off the road"] == pytest.approx(DRIVING["teacher"]["off the road"], rel=0.02)
+    assert found["loss"] == 0
+
+
+def test_the_students_of_names_are_those_of_their_command():
+    assert list(OWN_WORDS["students"]) == ["labels", "distilled", *compare_own_words.ways()]
+    for runs in OWN_WORDS["students"].values():
+        assert len(runs) == len(OWN_WORDS["seeds"]) == 5
+        assert all(len(run["names"]) == compare_own_words.SHOWN for run in runs)
+        assert all(0 < run["accepted"] < 100 for run in runs)
+
+
+def test_the_commands_train_and_measure(monkeypatch):
+    """Each made so short that it only shows that it runs."""
+    monkeypatch.setattr(compare_driving, "STEPS", 2)
+    monkeypatch.setattr(compare_driving, "ROADS", 4)
+    found = compare_driving.compare(1, lambda line: None)
+    assert found.keys() == DRIVING.keys()
+    for name, small in {
+        "EPOCHS": 1,
+        "NAMES": 64,
+        "MORE_NAMES": 64,
+        "MEASURED": 20,
+        "BETAS": (0.0, 1.0),
+        "OWN_BETAS": (1.0,),
+    }.items():
+        monkeypatch.setattr(compare_own_words, name, small)
+    found = compare_own_words.compare(1, lambda line: None)
+    assert found.keys() == OWN_WORDS.keys()
+    assert found["students"]["own names, beta 1"][0].keys() == OWN_WORDS["students"]["labels"][0].keys()

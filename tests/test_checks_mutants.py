@@ -91,6 +91,9 @@ SAME = [
     ("shuffled_batches", r"without \.Generator\(\)", "torch.manual_seed gives a generator with that seed, too"),
     ("choose_model", r"1 -> -1 in .*\[1\]", "the last of two"),
     ("sequence_soft_term", "z -> (v|p|log_q) in .*len", "of the same length"),
+    ("replacement", "p -> q in .*where", "where nothing is missing both are the same"),
+    ("check_drafts", r"without \.tolist\(\)", "an index may be a tensor"),
+    ("check_drafts", "drafted -> (numbers|q) in .*len", "of the same length"),
 ]
 
 

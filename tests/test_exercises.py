@@ -176,7 +176,7 @@ def twice(x):
 
 wrong.edit(twice, "only")("trebled", "That is too much of it.", {"2 * x": "3 * x"})
 exercise = Exercise(
-    number=10, name="doubling", title="doubling", minutes=5, parts=(Part("only", "Twice", 3, ("twice",), observe),),
+    number=20, name="doubling", title="doubling", minutes=5, parts=(Part("only", "Twice", 3, ("twice",), observe),),
     right={"twice": twice}, mistakes=tuple(wrong), asks="twice a number", goes_with="05",
 )
 """
@@ -193,11 +193,11 @@ try:
     checks.doubling(lambda x: x + x + x)
 except checks.CheckFailed as failed:
     assert failed.report.parts[0].mistake == "trebled"
-assert submissions.owner("ana_10_doubling.ipynb", "?")[0] == "ana"
-assert answers.named_by("10_doubling-2") is doubling
+assert submissions.owner("ana_20_doubling.ipynb", "?")[0] == "ana"
+assert answers.named_by("20_doubling-2") is doubling
 assert answers.which(["# === answer: twice ===\\ndef twice(x): return 2 * x"], "") is doubling
-assert "raise NotImplementedError" in (release.STARTERS / "10_doubling.ipynb").read_text()
-print([line for line in release.README.read_text(encoding="utf8").split("\\n") if "10 Doubling" in line])
+assert "raise NotImplementedError" in (release.STARTERS / "20_doubling.ipynb").read_text()
+print([line for line in release.README.read_text(encoding="utf8").split("\\n") if "20 Doubling" in line])
 """
 
 
@@ -207,35 +207,35 @@ def test_an_exercise_with_two_digits_is_found_checked_released_and_listed(tmp_pa
     shutil.copytree(root / "course_lib", tmp_path / "course_lib", ignore=shutil.ignore_patterns("__pycache__", "assets"))
     shutil.copytree(root / "exercises", tmp_path / "exercises", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(root / "README.md", tmp_path)
-    (tmp_path / "course_lib" / "checks" / "ex10_doubling.py").write_text(DOUBLING)
+    (tmp_path / "course_lib" / "checks" / "ex20_doubling.py").write_text(DOUBLING)
     answer = "# === answer: twice ===\ndef twice(x):\n    '''Return twice x.'''\n    return x + x\n# === end of answer ==="
     solution = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(answer)])
-    nbformat.write(solution, tmp_path / "exercises" / "solutions" / "10_doubling.ipynb")
+    nbformat.write(solution, tmp_path / "exercises" / "solutions" / "20_doubling.ipynb")
     environment = {**os.environ, "PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
 
     def run(*command):
         return subprocess.run([sys.executable, *command], cwd=tmp_path, env=environment, capture_output=True, text=True)
 
     released = run("exercises/release.py")
-    assert released.stdout.split("\n") == ["10_doubling.ipynb written", "README.md written", ""], released.stderr
+    assert released.stdout.split("\n") == ["20_doubling.ipynb written", "README.md written", ""], released.stderr
     used = run("-c", USED)
     assert used.returncode == 0, used.stderr
     assert used.stdout.splitlines()[-1] == str(
         [
-            "| [10 Doubling](exercises/10_doubling.ipynb) | twice a number | 3 | 5 min | 05 |",
-            "| 10 Doubling | 3 | only 3 |",
+            "| [20 Doubling](exercises/20_doubling.ipynb) | twice a number | 3 | 5 min | 05 |",
+            "| 20 Doubling | 3 | only 3 |",
         ]
     )
 
 
 def test_a_check_under_a_wrong_name_is_told(tmp_path):
     shutil.copytree(Path(checks.__file__).parent, tmp_path / "checks", ignore=shutil.ignore_patterns("__pycache__"))
-    (tmp_path / "checks" / "ex11_doubling.py").write_text(DOUBLING)
+    (tmp_path / "checks" / "ex21_doubling.py").write_text(DOUBLING)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(checks, "__path__", [str(tmp_path / "checks")])
-        with pytest.raises(ImportError, match=r"ex11_doubling\.py must hold .* it holds 10_doubling"):
+        with pytest.raises(ImportError, match=r"ex21_doubling\.py must hold .* it holds 20_doubling"):
             checks._find_exercises()
-    sys.modules.pop("course_lib.checks.ex11_doubling")
+    sys.modules.pop("course_lib.checks.ex21_doubling")
 
 
 # ---- starters that somebody wrote into ----

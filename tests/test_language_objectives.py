@@ -73,6 +73,19 @@ def test_no_share_of_its_own_is_distillation_on_the_names_given(models, batch):
         assert torch.equal(loss.total, by_hand)
 
 
+@pytest.mark.parametrize("beta", [0, 0.1, 0.5, 1])
+def test_the_generalised_divergence_has_its_beta(models, batch, beta):
+    student, teacher = models
+    objective = OnPolicy(teacher, own_share=0, divergence="jsd", beta=beta)
+    z, v, mask = student(batch[0]), teacher(batch[0]), batch[1] != -100
+    by_hand = soft_target_loss(z, v, 1.0, divergence="jsd", beta=beta, mask=mask)
+    assert torch.equal(objective(student, batch, 0.0).total, by_hand)
+    assert f"divergence='jsd', beta={beta}, T=1.0" in repr(objective)
+    if beta in (0, 1):  # as in TRL
+        end = OnPolicy(teacher, own_share=0, divergence="reverse" if beta else "forward")
+        assert torch.equal(end(student, batch, 0.0).total, by_hand)
+
+
 def test_all_its_own_is_the_divergence_on_what_it_writes(models, batch):
     student, teacher = models
     torch.manual_seed(3)
@@ -167,6 +180,8 @@ def test_training_on_own_names_brings_the_student_to_its_teacher(models):
         ({"own_share": linear(0, 2)}, ValueError, "own_share must lie in [0, 1], got 2.0"),
         ({"own_share": "all"}, TypeError, "own_share must be a real number, got str"),
         ({"divergence": "sideways"}, ValueError, "divergence must be one of"),
+        ({"divergence": "jsd", "beta": 1.5}, ValueError, "beta must lie in [0, 1], got 1.5"),
+        ({"beta": 0.1}, ValueError, "beta goes with divergence='jsd' alone"),
         ({"T": 0}, ValueError, "T must be a finite number above 0, got 0"),
         ({"prompt_length": -1}, ValueError, "prompt_length must be 0 or above, got -1"),
         ({"prompt_length": 1.0}, TypeError, "prompt_length must be an int, got float"),

@@ -43,6 +43,16 @@ def test_distillation_takes_its_settings_at_this_progress_and_logs_both_terms():
     torch.testing.assert_close(alpha * loss.log["soft"] + (1 - alpha) * loss.log["hard"], loss.total)
 
 
+def test_distillation_with_a_generalised_divergence():
+    student, teacher, (inputs, labels) = network(), network(1), columns()
+    settings = {"T": 2.0, "alpha": 0.7, "divergence": "jsd", "beta": 0.1}
+    loss = Distillation(teacher, **settings)(student, [inputs, labels], 0.0)
+    torch.testing.assert_close(loss.total, distillation_loss(student(inputs), teacher(inputs), labels, **settings))
+    assert "divergence='jsd', beta=0.1" in repr(Distillation(teacher, **settings))
+    with pytest.raises(ValueError, match="beta goes with divergence='jsd' alone; got beta"):
+        Distillation(teacher, beta=0.1)
+
+
 def test_logits_that_travel_with_the_batch_are_used_and_the_teacher_is_not_asked():
     student, teacher, (inputs, labels) = network(), network(1), columns()
     teacher.register_forward_pre_hook(lambda *_: pytest.fail("the teacher ran"))

@@ -21,7 +21,7 @@ LAYERS = (
     ("loss_blocks", "losses", "vocabulary_losses", "schedules", "basics"),
     ("metrics", "history", "batches", "fashion_files", "budget", "mixture"),
     ("calibration", "soft_gradients", "humps", "sweeps", "checkpoints"),
-    ("data", "models", "objectives"),
+    ("data", "models", "objectives", "driving"),
     ("loops",),
     ("language", "deploy"),
     ("checks",),

@@ -26,9 +26,9 @@ class OnPolicy(Distillation):
     rest stay as they are. In TRL's GKDTrainer this is lmbda, the probability that a whole batch is replaced. No gradient flows
     through the drawing of letters, as in GKD: own sequences are inputs like any other. Reverse KL on them is what "on-policy
     distillation" (Thinking Machines 2025) trains with, and MiniLLM (Gu et al. 2023), which also credits a letter with what
-    comes after it. divergence, T: as in `soft_target_loss`, over all symbols but padding. temperature: of the writing.
-    prompt_length: how many symbols after the "." are given, a question, say; the student goes on from those of the sequence
-    that it replaces, and they count nowhere.
+    comes after it. divergence, beta, T: as in `soft_target_loss`, over all symbols but padding; the generalised JSD of GKD is
+    "jsd" with its beta. temperature: of the writing. prompt_length: how many symbols after the "." are given, a question, say;
+    the student goes on from those of the sequence that it replaces, and they count nowhere.
 
     A batch is (inputs, labels) of sequences that begin with "." and end with it, as `encode` gives; the data's own is used
     for what share is left, and for how many and how long. Teacher logits that travel with it are not: they belong to other
@@ -43,8 +43,9 @@ class OnPolicy(Distillation):
         T: FloatOrSchedule = 1.0,
         temperature: float = 1.0,
         prompt_length: int = 0,
+        beta: float = 0.5,
     ):
-        super().__init__(teacher, T, alpha=1.0, divergence=divergence)
+        super().__init__(teacher, T, alpha=1.0, divergence=divergence, beta=beta)
         for progress in (0.0, 1.0):  # both ends, as Distillation tries T
             _check_share(value_at(own_share, progress))
         check_temperature(temperature)
@@ -67,7 +68,8 @@ class OnPolicy(Distillation):
         return Loss(loss.total, loss.logits, {"soft": loss.log["soft"], "T": loss.log["T"], "own_share": share})
 
     def __repr__(self) -> str:
-        settings = f"own_share={self.own_share}, divergence={self.divergence!r}, T={self.T}, temperature={self.temperature}"
+        settings = f"own_share={self.own_share}, divergence={self.divergence!r}{self._beta()}, T={self.T}"
+        settings += f", temperature={self.temperature}"
         prompt = f", prompt_length={self.prompt_length}" if self.prompt_length else ""
         return f"OnPolicy({type(self.teacher).__name__}, {settings}{prompt})"
 

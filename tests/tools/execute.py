@@ -44,7 +44,7 @@ def execute(path: Path) -> None:
     nbformat.write(notebook, path)
 
 
-LARGE = 400_000  # bytes
+LARGE = 150_000  # bytes
 
 
 def shrink_pictures(notebook) -> None:
