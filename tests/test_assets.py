@@ -6,13 +6,15 @@ import statistics
 from pathlib import Path
 
 import pytest
+import torch
+from torch.utils.data import TensorDataset
 
 from course_lib.data import DataError
-from tests.tools import compare_baselines, compare_driving, compare_own_words, train_teacher
+from tests.tools import compare_baselines, compare_driving, compare_letters, compare_own_words, train_teacher
 
 ASSETS = Path(train_teacher.__file__).parents[2] / "course_lib/assets"
-BASELINES, DRIVING, OWN_WORDS = (
-    json.loads((ASSETS / f"{name}.json").read_text("utf8")) for name in ("baselines", "driving", "own_words")
+BASELINES, DRIVING, LETTERS, OWN_WORDS = (
+    json.loads((ASSETS / f"{name}.json").read_text("utf8")) for name in ("baselines", "driving", "letters", "own_words")
 )
 
 
@@ -91,3 +93,50 @@ def test_the_commands_train_and_measure(monkeypatch):
     found = compare_own_words.compare(1, lambda line: None)
     assert found.keys() == OWN_WORDS.keys()
     assert found["students"]["own names, beta 1"][0].keys() == OWN_WORDS["students"]["labels"][0].keys()
+
+
+# ---- letters ----
+
+
+def test_the_students_of_letters_were_told_in_the_ways_of_their_command():
+    assert list(LETTERS["ways"]) == list(compare_letters.runs(0, steps=2))
+    assert LETTERS["seeds"] == list(range(5))
+    for way in LETTERS["ways"].values():
+        assert set(way) == set(LETTERS["teacher"]) == {"bits", "kl_per_name", "outside"}
+        assert all(len(values) == len(LETTERS["seeds"]) and min(values) > 0 for values in way.values())
+        assert min(way["bits"]) > LETTERS["teacher"]["bits"]
+    settings = compare_letters.BATCH_SIZE, compare_letters.LR, compare_letters.FEW, compare_letters.KEPT
+    assert (LETTERS["batch_size"], LETTERS["lr"], LETTERS["few"], LETTERS["kept"]) == settings
+    assert 2 * LETTERS["many"] == LETTERS["steps"] * LETTERS["batch_size"]
+
+
+def three_positions():
+    logits = torch.tensor([[[0.5, 0.25, 0.15, 0.1], [0.1, 0.2, 0.3, 0.4], [0.25, 0.25, 0.25, 0.25]]]).log()
+    return TensorDataset(torch.tensor([[0, 1, 2]]), torch.tensor([[1, 2, 0]]), logits + 5)
+
+
+def test_what_is_kept_of_a_teachers_row():
+    _, _, values, symbols, rest = compare_letters.keep_largest(three_positions(), 2).tensors
+    assert symbols[0, :2].tolist() == [[0, 1], [3, 2]]
+    assert values.exp()[0, :2].tolist() == [pytest.approx([0.5, 0.25]), pytest.approx([0.4, 0.3])]
+    assert rest.exp()[0].tolist() == pytest.approx([0.25, 0.3, 0.5])
+    drawn = compare_letters.keep_draws(three_positions(), 4000, seed=1).tensors[2].exp()
+    assert torch.allclose(drawn, three_positions().tensors[2].softmax(-1), atol=0.03)
+    shares = 4 * compare_letters.keep_draws(three_positions(), 4, seed=1).tensors[2].exp()
+    assert torch.equal(shares, shares.round())
+    assert shares.sum(-1).tolist() == [[4, 4, 4]]
+
+
+def test_the_objectives_for_what_is_kept_are_right_and_count_no_padding():
+    inputs, labels, logits = three_positions().tensors
+    labels = torch.tensor([[1, 2, -100]])
+    student = torch.nn.Embedding(4, 4)  # a table: symbol -> logits
+    kept = compare_letters.keep_largest(TensorDataset(inputs, labels, logits), 2)
+    p, q = logits.softmax(-1)[0, :2], student(inputs).softmax(-1)[0, :2].detach()
+    top = p.topk(2).indices
+    p, q = ([*each.gather(-1, top).T, 1 - each.gather(-1, top).sum(-1)] for each in (p, q))
+    whole = sum(a * (a / b).log() for a, b in zip(p, q, strict=True)).mean()
+    assert compare_letters.kept_largest("bucket")(student, kept.tensors, 0.0).item() == pytest.approx(whole.item(), rel=1e-4)
+    p = [each / (p[0] + p[1]) for each in p[:2]]
+    cut = sum(a * (a / b).log() for a, b in zip(p, q, strict=False)).mean()
+    assert compare_letters.kept_largest("renormalise")(student, kept.tensors, 0.0).item() == pytest.approx(cut.item(), rel=1e-4)
