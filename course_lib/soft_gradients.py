@@ -74,13 +74,3 @@ def soft_share(soft_size: float, hard_size: float, alpha: float) -> float:
 def soft_shares(soft_size: float, hard_size: float, T: float, alpha: float) -> tuple[float, float]:
     """Return the soft term's share of the gradient at T with T² and without it; soft_size: of the soft gradient with T²."""
     return soft_share(soft_size, hard_size, alpha), soft_share(soft_size / T**2, hard_size, alpha)
-
-
-def shares_by_rank(student_logits: Tensor, teacher_logits: Tensor, T: float) -> Tensor:
-    """Return the shares of the soft gradient's size at the teacher's first class, its second and all others: (3,), sum 1.
-
-    Both logits (n, num_classes); classes are ranked in each row; a size is an absolute value, summed over the rows.
-    """
-    order = teacher_logits.argsort(dim=1, descending=True)
-    size = soft_gradient(student_logits, teacher_logits, T).abs().gather(1, order).sum(0)
-    return torch.stack([size[0], size[1], size[2:].sum()]) / size.sum()

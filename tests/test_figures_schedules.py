@@ -1,7 +1,5 @@
 """What notebook 06 draws: the artists and the words show what schedules and formulas give."""
 
-import math
-
 import numpy as np
 import pytest
 import torch
@@ -12,34 +10,25 @@ from course_lib.figures.parts import find
 from course_lib.live import LiveFigure
 from course_lib.metrics import mean_interval
 from course_lib.schedules import constant, cosine, exponential, linear
-from course_lib.soft_gradients import shares_by_rank
 
 KINDS = {"linear": linear, "cosine": cosine, "exponential": exponential, "constant": lambda start, end: constant(start)}
 V = torch.tensor([2.0, 9.0, 1.0, 0.0, 6.0, -3.0, 4.0, 3.0, 2.5, -1.0])
+PIXELS = torch.rand(28, 28, generator=torch.Generator().manual_seed(0))
 BY_NAME = {"T = 2": [1.0, 2.0, 3.0], "falling": [2.0, 2.5, 4.5], "rising": [0.0, 1.0, 2.0]}
 
 
 def schedules():
-    figure, update = figures.live_schedules(KINDS, V, CLASSES)
-    return LiveFigure(figure, update, start=(1.0, 20.0), end=(0.5, 20.0), progress=(0.0, 1.0), kind=list(KINDS))
-
-
-def weights():
-    generator = torch.Generator().manual_seed(1)
-    v, near, far = (3 * torch.randn(40, 10, generator=generator) for _ in range(3))
-    students, kinds = {"near": (v, v + 0.1 * near), "far": (v, far)}, {"linear(5, 1)": linear(5, 1), "exp": exponential(5, 1)}
-    figure, update = figures.live_weights(students, kinds)
-    return students, LiveFigure(figure, update, progress=(0.0, 1.0), kind=list(kinds), student=list(students))
+    figure, update = figures.live_schedules(KINDS, V, CLASSES, PIXELS, 4)
+    return LiveFigure(figure, update, start=(1.0, 8.0), end=(0.5, 8.0), progress=(0.0, 1.0), kind=list(KINDS))
 
 
 def candidates():
-    return figures.plot_candidates({"points": BY_NAME}, {"points": "T = 2"}, {"points": "KL"})
+    return figures.plot_candidates({"points": BY_NAME}, {"points": "T = 2"}, "KL")
 
 
 STATIC = {"plot_candidates": candidates}
 LIVE = {
-    "live_schedules": lambda: (schedules(), [{"progress": 0.5}, {"start": 20.0, "kind": "exponential"}, {"progress": 1.0}]),
-    "live_weights": lambda: (weights()[1], [{"progress": 0.5}, {"student": "far", "kind": "exp"}, {"progress": 1.0}]),
+    "live_schedules": lambda: (schedules(), [{"progress": 0.5}, {"start": 8.0, "kind": "exponential"}, {"progress": 1.0}]),
 }
 
 
@@ -61,7 +50,7 @@ def test_schedules_say_every_temperature_and_the_teachers_words():
     assert "linear 3.000, cosine 3.000, exponential 2.236, constant 5.000. With the linear one T = 3.000" in live.text
     p = torch.softmax(V / 3, 0).sort(descending=True).values
     assert f"trouser {100 * p[0]:.1f} %, coat {100 * p[1]:.1f} %" in live.text
-    live.set(kind="exponential", start=20.0, end=0.5, progress=1.0)
+    live.set(kind="exponential", start=8.0, end=0.5, progress=1.0)
     assert "T = 0.500" in live.text
 
 
@@ -72,6 +61,7 @@ def test_schedules_draw_what_they_say():
         curve = find(live.figure, name)
         assert list(curve.get_ydata()) == pytest.approx([make(8.0, 2.0)(t) for t in curve.get_xdata()])
         assert curve.get_linewidth() == (3 if name == "cosine" else 1.4)
+    np.testing.assert_allclose(find(live.figure, "image").get_array(), PIXELS)
     T = cosine(8.0, 2.0)(0.25)
     assert find(live.figure, "T now").get_xydata()[0] == pytest.approx([0.25, T])
     assert list(find(live.figure, "progress").get_xdata()) == [0.25, 0.25]
@@ -80,21 +70,6 @@ def test_schedules_draw_what_they_say():
     numbers = [find(live.figure, f"probabilities {k}") for k in range(3)]
     assert [number.get_position()[0] for number in numbers] == pytest.approx(row[:3])
     assert [number.get_text() for number in numbers] == [f" {100 * p:.1f} %" for p in row[:3]]
-
-
-def test_weights_follow_the_schedule_and_the_student():
-    students, live = weights()
-    live.set(progress=0.5, kind="exp", student="far")
-    T = math.sqrt(5)
-    assert live.text.startswith(f"exp, progress 0.50: T = {T:.3f}; far:")
-    v, far = students["far"]
-    for name, share in zip(figures.PARTS, shares_by_rank(far, v, T).tolist(), strict=True):
-        assert find(live.figure, f"{name} now").get_xydata()[0] == pytest.approx([T, share])
-        assert np.interp(T, *find(live.figure, name).get_data()) == pytest.approx(share, abs=0.005)  # it lies on its curve
-    assert list(find(live.figure, "T now").get_xdata()) == pytest.approx([T, T])
-    assert find(live.figure, "schedule now").get_xydata()[0] == pytest.approx([0.5, T])
-    assert find(live.figure, "exp").get_linewidth() > find(live.figure, "linear(5, 1)").get_linewidth()
-    assert find(live.figure, "exp").get_ydata()[50] == pytest.approx(T)
 
 
 def test_candidates_are_shown_by_their_pairs():

@@ -39,12 +39,18 @@ def test_the_symptoms_of_a_loop_at_a_step():
     figure, update = two_loops()
     text = update("B", 2)
     assert text == (
-        "loop B, step 2: soft target of the image (coat): dress 90.0 %, coat 9.6 %, bag 0.4 %; soft loss 1; "
+        "loop B, step 2: soft target of the image (coat): dress 90.0 %, coat 9.6 %, bag 0.4 %; "
+        "it varied by up to 65.0 % so far; soft loss 1; "
         "right after step 1: student 10.0 %, teacher 90.0 %; 25.3 MB kept for the backward pass"
     )
     np.testing.assert_allclose(find(figure, "image").get_array(), PIXELS)
     assert [bar.get_width() for bar in find(figure, "soft target")] == pytest.approx([0.004, 0.096, 0.9])
     assert [find(figure, f"soft target {k}").get_text() for k in range(3)] == ["", " 9.6 %", " 90.0 %"]
+    assert find(figure, "loop").get_text() == "loop B"
+    xs, ys = find(figure, "range so far").get_data()
+    assert list(xs) == pytest.approx([0.004, 0.5, np.nan, 0.096, 0.25, np.nan, 0.25, 0.9, np.nan], nan_ok=True)
+    assert list(ys) == pytest.approx([0, 0, np.nan, 1, 1, np.nan, 2, 2, np.nan], nan_ok=True)
+    assert [find(figure, f"soft target {k}").get_position()[0] for k in (1, 2)] == pytest.approx([0.25, 0.9])
     assert find(figure, "megabytes").get_height() == pytest.approx(25.3)
     assert find(figure, "megabytes in words").get_text() == "25.3 MB"
     assert find(figure, "meter").get_ylim()[1] > 25.3

@@ -11,13 +11,13 @@ from matplotlib.lines import Line2D
 from torch import Tensor
 
 from course_lib.figures.parts import class_bars, set_bars, show_image
-from course_lib.figures.style import COLOURS, MARKERS, log_axis, percent, styled
+from course_lib.figures.style import COLOURS, MARKERS, clip_to, log_axis, percent, styled
 
 
 class Recording(NamedTuple):
     """A run of a training loop, step by step.
 
-    soft_targets: (steps, num_classes), of one picture at each step. loss: of each step. marks: the steps (counted from 1,
+    soft_targets: (steps, num_classes), of one image at each step. loss: of each step. marks: the steps (counted from 1,
     in order, the first being 1) after which the accuracies `student` and `teacher`, in [0, 1], were measured. kept: the
     bytes that one step keeps for the backward pass.
     """
@@ -51,7 +51,7 @@ def observe(recording: Recording, step: int) -> Observation:
 def live_symptoms(pixels, label: int, loops: dict[str, Recording], classes: Sequence[str]) -> tuple[Figure, Callable]:
     """Show what can be observed of training loops, one at a time: (figure, update(loop, step)).
 
-    pixels: (28, 28), the picture whose soft target is shown; label: its class; loops: name -> what was recorded.
+    pixels: (28, 28), the image whose soft target is shown; label: its class; loops: name -> what was recorded.
     """
     steps, most = len(next(iter(loops.values())).loss), max(recording.kept for recording in loops.values()) / 1e6
     figure = Figure(figsize=(8.9, 4.2), layout="constrained")
@@ -60,11 +60,16 @@ def live_symptoms(pixels, label: int, loops: dict[str, Recording], classes: Sequ
     upper, lower = figure.add_subplot(grid[0, 2]), figure.add_subplot(grid[1, 2])
     show_image(image_axes, np.asarray(pixels)).set_gid("image")
     image_axes.set_xlabel(f"label:\n{classes[label]}", fontsize=12)
+    letter = image_axes.text(
+        0.5, 1.05, "loop", ha="center", fontsize=15, weight="bold", transform=image_axes.transAxes, gid="loop"
+    )
+    clip_to(letter, (-0.2, 1.01, 1.2, 1.35))
     level, reading = _draw_meter(meter, most)
     bars, numbers = class_bars(bars_axes, classes, numbers=len(classes), height=0.7, label="soft target")
-    bars_axes.set(xlim=(0, 1.42), xticks=[0, 0.5, 1], xlabel="probability")
+    bars_axes.set(xlim=(0, 1.42), xticks=[0, 0.5, 1], xlabel="probability (orange: range so far)")
     bars_axes.spines["bottom"].set_bounds(0, 1)  # the room beyond is for the numbers
     bars_axes.set_title("soft target of the image", fontsize=12)
+    (ranges,) = bars_axes.plot([], [], "|-", color=COLOURS["highlight"], linewidth=1.5, markersize=6, gid="range so far")
     accuracies = _draw_accuracies(upper)
     (curve,) = lower.plot([], [], color=COLOURS["truth"], linewidth=1.5, gid="loss")
     (point,) = lower.plot([], [], MARKERS["truth"], color=COLOURS["truth"], gid="loss now")
@@ -78,9 +83,15 @@ def live_symptoms(pixels, label: int, loops: dict[str, Recording], classes: Sequ
 
     def update(loop: str = next(iter(loops)), step: int = 1) -> str:
         recording, now, megabytes = loops[loop], observe(loops[loop], step), loops[loop].kept / 1e6
+        letter.set_text(f"loop {loop}")
         set_bars(bars, now.soft_target)
-        for number, p in zip(numbers, now.soft_target, strict=True):
-            number.set(text=f" {percent(p)}" if p >= 0.02 else "", x=p)
+        least, most_so_far = (
+            each.values.tolist() for each in (recording.soft_targets[:step].min(0), recording.soft_targets[:step].max(0))
+        )
+        ranges.set_data(*_segments(least, most_so_far))
+        for number, p, end in zip(numbers, now.soft_target, most_so_far, strict=True):
+            number.set(text=f" {percent(p)}" if p >= 0.02 else "", x=end)
+        varied = max(high - low for low, high in zip(least, most_so_far, strict=True))
         level.set_height(megabytes)
         reading.set(text=f"{megabytes:.1f} MB", y=megabytes)
         for name, line in accuracies.items():
@@ -93,12 +104,19 @@ def live_symptoms(pixels, label: int, loops: dict[str, Recording], classes: Sequ
         first = sorted(range(len(classes)), key=lambda k: -now.soft_target[k])[:3]
         told = ", ".join(f"{classes[k]} {percent(now.soft_target[k])}" for k in first)
         return (
-            f"loop {loop}, step {step}: soft target of the image ({classes[label]}): {told}; soft loss {now.loss:.3g}; "
+            f"loop {loop}, step {step}: soft target of the image ({classes[label]}): {told}; "
+            f"it varied by up to {percent(varied)} so far; soft loss {now.loss:.3g}; "
             f"right after step {now.mark}: student {percent(now.student)}, teacher {percent(now.teacher)}; "
             f"{megabytes:.1f} MB kept for the backward pass"
         )
 
     return figure, update
+
+
+def _segments(lows: Sequence[float], highs: Sequence[float]) -> tuple[list[float], list[float]]:
+    """Return the points of one line, broken between the rows, that goes from low to high in row 0, 1, 2, ..."""
+    xs = [x for low, high in zip(lows, highs, strict=True) for x in (low, high, np.nan)]
+    return xs, [y for row in range(len(lows)) for y in (row, row, np.nan)]
 
 
 def _draw_meter(axes: Axes, most: float) -> tuple:
