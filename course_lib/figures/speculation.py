@@ -17,7 +17,7 @@ LOOKS = {
     "refused": {"color": COLOURS["highlight"], "weight": "normal"},
     "teacher": {"color": COLOURS["teacher"], "weight": "bold"},
 }
-ROUNDS = 6  # at most so many are shown
+ROUNDS = 7  # at most so many are shown
 
 
 def speed_up(symbols: float, drafts: int, cost: float) -> float:
