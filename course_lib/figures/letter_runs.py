@@ -26,7 +26,7 @@ def live_bits(students: Mapping[str, Bits], epochs: int, teacher: float) -> tupl
 
     students: key of COLOURS and MARKERS -> Bits; teacher: its bits a letter on held-out names. until: the last epoch drawn.
     """
-    figure = Figure(figsize=(8.8, 3.7), layout="constrained")
+    figure = Figure(figsize=(8.8, 3.3), layout="constrained")
     lines, numbers = {}, {}
     for panel, axes in zip(PANELS, figure.subplots(1, 2), strict=True):
         for name in students:
@@ -73,7 +73,7 @@ def plot_bits(
 
     runs: way -> values, one a seed, in the same order; keys: way -> key of COLOURS and MARKERS; teacher: its own value.
     """
-    figure = Figure(figsize=(8.8, 1.1 + 0.48 * len(runs)), layout="constrained")
+    figure = Figure(figsize=(8.8, 1.1 + 0.36 * len(runs)), layout="constrained")
     axes = figure.subplots()
     texts = []
     for row, (way, values) in enumerate(runs.items()):

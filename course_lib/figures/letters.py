@@ -43,7 +43,7 @@ def live_next_letter(
     all 0 where it can say nothing); the first is drawn filled, the others open. count: how many of the names begin so.
     """
     n, width, total = len(symbols), 0.84 / len(sources), count("")
-    figure = Figure(figsize=(8.8, 3.5), layout="constrained")
+    figure = Figure(figsize=(8.8, 3.1), layout="constrained")
     axes = figure.subplots()
     bars = {}
     for number, (label, (key, _)) in enumerate(sources.items()):
@@ -144,7 +144,7 @@ def live_kept(p: Tensor, symbols: Sequence[str], prefix: str) -> tuple[Figure, C
     p, order = p.sort(descending=True)
     names = [words_for(symbols)[int(k)] for k in order]
     n = len(names)
-    figure = Figure(figsize=(8.8, 3.5), layout="constrained")
+    figure = Figure(figsize=(8.8, 3.1), layout="constrained")
     axes = figure.subplots()
     styles = {"teacher": filled("teacher", 0), "what the student is told": outlined("highlight", 1.6)}
     teacher, told = paired_bars(axes, n + 1, styles, width=0.36)
