@@ -38,7 +38,7 @@ def linear_distillation_loss(
     """
     losses.check_alpha(alpha)
     losses.check_temperature(T)
-    entry, T, alpha = losses._entry(divergence, beta), float(T), float(alpha)
+    entry, T, alpha = losses.find_divergence(divergence, beta), float(T), float(alpha)
     if entry.gradient is None:
         raise ValueError(f"divergence must have a gradient in its table here; {divergence!r} has none")
     for whose, hidden, weight, bias in (
