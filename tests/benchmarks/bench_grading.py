@@ -1,4 +1,4 @@
-"""What grading a submission of all eight exercises costs, beside nbgrader's autograde of the same notebooks.
+"""What grading a submission of all exercises costs, beside nbgrader's autograde of the same notebooks.
 
     python tests/benchmarks/bench_grading.py [SUBMISSIONS]      needs pip install nbgrader, which nothing else here does
 
