@@ -144,7 +144,7 @@ def live_views(
 
 
 def _how_moved(right: int, down: int, flip: bool) -> str:
-    steps = [f"{abs(by)} {to if by > 0 else fro}" for by, to, fro in ((right, "right", "left"), (down, "down", "up")) if by]
+    steps = [f"{abs(by)} {to if by > 0 else back}" for by, to, back in ((right, "right", "left"), (down, "down", "up")) if by]
     return ", ".join(["mirrored"] * flip + steps) or "not moved"
 
 
