@@ -317,6 +317,9 @@ class ShownFigure:
             else:
                 control.press("ArrowDown" if now >= most else "ArrowUp")
             control.press("Enter")
+        elif control.evaluate("node => node.type") == "text":
+            control.press("End")
+            control.press("a")
         elif control.evaluate("node => node.tagName") == "SELECT":
             now, count = control.evaluate("node => [node.selectedIndex, node.options.length]")
             control.select_option(index=(now + 1) % count)
