@@ -738,9 +738,10 @@ class TestInANotebook:
         count = """gc.collect(); from ipywidgets.widgets import widget as module
 (sum(isinstance(thing, Figure) and hasattr(thing.canvas, 'renderer') for thing in gc.get_objects()),
  len(module._instances if hasattr(module, '_instances') else module.Widget.widgets))"""
-        cells = [SETUP, "live = make()\nlive", "display(make())", count]
+        guess = "from course_lib.live import Guess\nguess = Guess('How many?', (0, 9))\nguess"
+        cells = [SETUP, "live = make()\nlive", "display(make())", guess, count]
         notebook = run_notebook(*cells, *cells, *cells)
-        counts = [notebook.cells[number].outputs[0].data["text/plain"] for number in (3, 7, 11)]
+        counts = [notebook.cells[number].outputs[0].data["text/plain"] for number in (4, 9, 14)]
         assert counts[0] == counts[1] == counts[2]
 
 

@@ -8,7 +8,7 @@ import ipywidgets as widgets
 
 from course_lib.live.controls import make_control, with_label
 from course_lib.live.figure import WIDGET_VIEW
-from course_lib.live.kernel import close_widget
+from course_lib.live.kernel import close_widget, forget, keep_while_shown
 
 
 class Guess:
@@ -44,7 +44,8 @@ class Guess:
         self.value = change["new"]
 
     def close(self) -> None:
-        """Take the question off the page."""
+        """Take the question off the page; so it is when its cell is run again."""
+        forget(self)
         close_widget(self.widget)
 
     def beside(self, answer: float | str, digits: int = 1) -> None:
@@ -63,5 +64,6 @@ class Guess:
         print(f"You guessed {self.value:g}{unit}. It is {right}{more}.")
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
+        keep_while_shown(self)
         view = {"version_major": 2, "version_minor": 0, "model_id": self.widget.model_id}
         return {"text/plain": f"Your guess: {self.question}", WIDGET_VIEW: view}
