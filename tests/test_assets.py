@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import TensorDataset
 
 from course_lib.data import DataError
-from tests.tools import compare_baselines, compare_driving, compare_letters, compare_own_words, train_teacher
+from tests.tools import compare_baselines, compare_driving, compare_letters, compare_own_words, recording, train_teacher
 
 ASSETS = Path(train_teacher.__file__).parents[2] / "course_lib/assets"
 BASELINES, DRIVING, LETTERS, OWN_WORDS = (
@@ -140,3 +140,17 @@ def test_the_objectives_for_what_is_kept_are_right_and_count_no_padding():
     p = [each / (p[0] + p[1]) for each in p[:2]]
     cut = sum(a * (a / b).log() for a, b in zip(p, q, strict=False)).mean()
     assert compare_letters.kept_largest("renormalise")(student, kept.tensors, 0.0).item() == pytest.approx(cut.item(), rel=1e-4)
+
+
+def test_what_is_recorded_goes_to_a_new_file(tmp_path, monkeypatch):
+    out = tmp_path / "found.json"
+    monkeypatch.setattr("sys.argv", ["compare", "--out", str(out), "--steps", "3"])
+    threads = torch.get_num_threads()
+    try:
+        recording.record("a comparison", lambda seeds, steps, log: {"asked": [seeds, steps]}, steps=7)
+        assert json.loads(out.read_text()) == {"asked": [5, 3]}
+        assert torch.get_num_threads() == 1
+        with pytest.raises(FileExistsError, match=r"found\.json is there already"):
+            recording.record("a comparison", lambda **options: pytest.fail("it computes"), steps=7)
+    finally:
+        torch.set_num_threads(threads)

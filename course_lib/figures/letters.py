@@ -29,8 +29,8 @@ def words_for(symbols: Sequence[str]) -> list[str]:
 
 def top_letters(p: Sequence[float], symbols: Sequence[str], count: int = 3) -> str:
     """Write the likeliest symbols with their percentages: u 98.3 %, i 0.4 %."""
-    best = sorted(range(len(p)), key=lambda k: -p[k])[:count]
-    return ", ".join(f"{words_for(symbols)[k]} {percent(p[k])}" for k in best if p[k] > 0)
+    best, words = sorted(range(len(p)), key=lambda k: -p[k])[:count], words_for(symbols)
+    return ", ".join(f"{words[k]} {percent(p[k])}" for k in best if p[k] > 0)
 
 
 @styled

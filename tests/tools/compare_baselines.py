@@ -8,12 +8,9 @@ student having seen the other 5,000: seeds 100 and 101, the best mean. Then five
 was chosen; the test images are looked at once, at the end. Runs with the same seed share start and order of the batches.
 """
 
-import argparse
-import json
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +22,7 @@ from course_lib.data import fashion_mnist, take_rows
 from course_lib.loops import Distillation, evaluate, fit, with_teacher_logits
 from course_lib.models import new_student, pretrained_teacher
 from course_lib.schedules import cosine
+from tests.tools.recording import record
 
 BATCH_SIZE, T, ALPHA = 64, 4.0, 0.9
 RATES = (2.5e-3, 5e-3, 1e-2, 2e-2)
@@ -115,18 +113,5 @@ def compare(seeds: int, epochs: int, log: Callable[[str], None] = print) -> dict
     return {"torch": torch.__version__, **recipe, **seeds_of, "ways": found}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--epochs", type=int, default=20)
-    arguments = parser.parse_args()
-    if arguments.out.exists():
-        raise FileExistsError(f"--out {arguments.out} is there already; name another file, or move it away")
-    torch.set_num_threads(1)
-    found = compare(arguments.seeds, arguments.epochs, lambda line: print(line, flush=True))
-    arguments.out.write_text(json.dumps(found, indent=1) + "\n")
-
-
 if __name__ == "__main__":
-    main()
+    record(__doc__.splitlines()[0], compare, epochs=20)

@@ -7,11 +7,8 @@ who drives those roads, and the divergence. One control watches the teacher driv
 roads of every length, with a gust in one of 400 moves; the roads and their gusts are the same for all. Nothing is tuned here.
 """
 
-import argparse
-import json
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 from torch import nn
@@ -21,6 +18,7 @@ from course_lib.driving import OnTheRoad, SteeringTeacher, drive, new_steering_s
 from course_lib.loops import fit
 from course_lib.losses import soft_target_loss
 from course_lib.schedules import cosine
+from tests.tools.recording import record
 
 STEPS, BATCH_SIZE, MOVES, LR = 300, 16, 40, 1e-2
 LENGTHS, ROADS, CHANCE, TRAINING_CHANCE = (25, 50, 100, 200, 400), 1_000, 0.0025, 0.02
@@ -72,17 +70,5 @@ def compare(seeds: int, log: Callable[[str], None] = print) -> dict:
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--seeds", type=int, default=5)
-    arguments = parser.parse_args()
-    if arguments.out.exists():
-        raise FileExistsError(f"--out {arguments.out} is there already; name another file, or move it away")
-    torch.set_num_threads(1)
-    found = compare(arguments.seeds, lambda line: print(line, flush=True))
-    arguments.out.write_text(json.dumps(found, indent=1) + "\n")
-
-
 if __name__ == "__main__":
-    main()
+    record(__doc__.splitlines()[0], compare)

@@ -7,12 +7,9 @@ tuned. Seed s has its own start and batches, its own thousand names (the s-th of
 written by the teacher. The 4,000 held-out names are looked at once, at the end.
 """
 
-import argparse
-import json
 import math
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +29,7 @@ from course_lib.loops import Distillation, HardLabels, fit, predict, with_teache
 from course_lib.objectives import IGNORE_INDEX
 from course_lib.schedules import cosine
 from course_lib.vocabulary_losses import top_k_soft_target_loss
+from tests.tools.recording import record
 
 BATCH_SIZE, LR, FEW, KEPT = 64, 1e-2, 1_000, 3
 WRITTEN_FROM = 100  # seed s reads the names that the teacher writes with seed 100 + s
@@ -134,18 +132,5 @@ def compare(seeds: int, steps: int, log: Callable[[str], None] = print) -> dict:
     return {"torch": torch.__version__, **recipe, "seeds": list(range(seeds)), "teacher": teachers, "ways": ways}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=608)
-    arguments = parser.parse_args()
-    if arguments.out.exists():
-        raise FileExistsError(f"--out {arguments.out} is there already; name another file, or move it away")
-    torch.set_num_threads(1)
-    found = compare(arguments.seeds, arguments.steps, lambda line: print(line, flush=True))
-    arguments.out.write_text(json.dumps(found, indent=1) + "\n")
-
-
 if __name__ == "__main__":
-    main()
+    record(__doc__.splitlines()[0], compare, steps=608)

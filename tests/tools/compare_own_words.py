@@ -7,12 +7,9 @@ For each seed, a thousand surnames, others for each: a student learns them from 
 divergence, on 25,600 names that the teacher wrote, or at every step on as many that it writes itself. Nothing is tuned here.
 """
 
-import argparse
 import copy
-import json
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 
@@ -30,6 +27,7 @@ from course_lib.language import (
 )
 from course_lib.loops import Distillation, HardLabels, fit, with_teacher_logits
 from course_lib.schedules import cosine
+from tests.tools.recording import record
 
 NAMES, BATCH_SIZE, EPOCHS, LR = 1_000, 64, 38, 1e-2  # 38 epochs of 16 steps
 MORE_NAMES, MORE_LR = 25_600, 3e-3  # 400 steps
@@ -101,17 +99,5 @@ def compare(seeds: int, log: Callable[[str], None] = print) -> dict:
     return {"torch": torch.__version__, "seeds": list(range(seeds)), "teacher": of_teacher, "students": found}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--seeds", type=int, default=5)
-    arguments = parser.parse_args()
-    if arguments.out.exists():
-        raise FileExistsError(f"--out {arguments.out} is there already; name another file, or move it away")
-    torch.set_num_threads(1)
-    found = compare(arguments.seeds, lambda line: print(line, flush=True))
-    arguments.out.write_text(json.dumps(found, indent=1) + "\n")
-
-
 if __name__ == "__main__":
-    main()
+    record(__doc__.splitlines()[0], compare)
