@@ -1,5 +1,6 @@
 """The shape of the notebooks. What any file must not have, test_hygiene.py checks; what their cells compute, nbval."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -78,6 +79,24 @@ def test_claims_stand_in_cells_of_their_own(path):
 def test_a_notebook_can_be_read_in_half_an_hour(path):
     words = sum(len(cell.source.split()) for cell in read(path).cells if cell.cell_type == "markdown")
     assert words <= 1800
+
+
+@notebooks
+def test_what_is_said_of_measured_times_is_never_compared_with_the_saved_output(path):
+    measured = set()
+    for cell in code_cells(path):
+        tags, (assigned, read_here) = set(cell.metadata.get("tags", ())), names(cell.source)
+        if measured & read_here and cell.outputs:
+            assert "nbval-ignore-output" in tags, cell.source[:80]
+        measured = measured | assigned if "times" in tags else measured - assigned
+
+
+def names(source):
+    """Return the names that a cell assigns outside of functions and loops, and those that it mentions."""
+    tree = ast.parse(re.sub(r"(?m)^(\s*)[%!].*$", r"\1pass", source))
+    targets = [target for node in tree.body if isinstance(node, ast.Assign) for target in node.targets]
+    nodes = [node for target in targets for node in ast.walk(target)], ast.walk(tree)
+    return [{node.id for node in each if isinstance(node, ast.Name)} for each in nodes]
 
 
 @notebooks
