@@ -10,12 +10,19 @@ import torch
 from torch.utils.data import TensorDataset
 
 from course_lib.data import DataError
-from tests.tools import compare_baselines, compare_driving, compare_letters, compare_own_words, recording, train_teacher
+from tests.tools import (
+    compare_baselines,
+    compare_driving,
+    compare_letters,
+    compare_own_words,
+    compare_production,
+    recording,
+    train_teacher,
+)
 
 ASSETS = Path(train_teacher.__file__).parents[2] / "course_lib/assets"
-BASELINES, DRIVING, LETTERS, OWN_WORDS = (
-    json.loads((ASSETS / f"{name}.json").read_text("utf8")) for name in ("baselines", "driving", "letters", "own_words")
-)
+NAMES = ("baselines", "driving", "letters", "own_words", "production")
+BASELINES, DRIVING, LETTERS, OWN_WORDS, PRODUCTION = (json.loads((ASSETS / f"{name}.json").read_text("utf8")) for name in NAMES)
 
 
 def test_without_data_no_empty_files_stand_in_the_way_of_the_next_training(tmp_path, monkeypatch):
@@ -93,6 +100,26 @@ def test_the_commands_train_and_measure(monkeypatch):
     found = compare_own_words.compare(1, lambda line: None)
     assert found.keys() == OWN_WORDS.keys()
     assert found["students"]["own names, beta 1"][0].keys() == OWN_WORDS["students"]["labels"][0].keys()
+
+
+def test_the_students_by_length_and_width_are_those_of_their_command(monkeypatch):
+    assert list(PRODUCTION["students"]) == list(compare_production.RUNS)
+    for by_kind in PRODUCTION["students"].values():
+        assert list(by_kind) == ["labels", "distilled"]
+        assert all(len(runs) == len(PRODUCTION["seeds"]) == 5 for runs in by_kind.values())
+    monkeypatch.setattr(compare_production, "RUNS", {"short": (2, 1)})
+    (runs,) = {len(each) for each in compare_production.compare(1, lambda line: None)["students"]["short"].values()}
+    assert runs == 1
+
+
+def test_what_is_measured_of_a_student_by_hand():
+    """Right on 3 of 4, sure of 0.9 each time; T is chosen on rows 0 and 2, both right: the coldest; judged on 1 and 3."""
+    labels, logits = torch.tensor([0, 0, 1, 1]), torch.tensor([[0.9, 0.1], [0.9, 0.1], [0.1, 0.9], [0.9, 0.1]]).log()
+    found = compare_production.measure(logits, logits, labels)
+    assert (found["right"], found["as the teacher"]) == (75, 100)
+    assert found["ece"] == pytest.approx(40, abs=1e-3)  # half of them right
+    assert compare_production.own_T(logits, labels) == 0.5
+    assert found["ece at its own T"] == pytest.approx(100 * (81 / 82 - 0.5), abs=1e-3)
 
 
 # ---- letters ----
