@@ -66,11 +66,3 @@ def margins(scores: Tensor) -> Tensor:
     """
     best = scores.topk(2).values
     return scores - torch.where(scores == best[:, :1], best[:, 1:], best[:, :1])
-
-
-def running_mean(values: Sequence[float], width: int) -> Tensor:
-    """Return the mean of each value and those before it, `width` in all, or as many as there are: float64 (len(values),)."""
-    sums = torch.tensor([0.0, *values], dtype=torch.float64).cumsum(0)
-    ends = torch.arange(1, len(sums))
-    starts = (ends - width).clamp(min=0)
-    return (sums[ends] - sums[starts]) / (ends - starts)

@@ -29,13 +29,6 @@ def test_classes_are_ranked_by_their_probability():
     assert [p for _, p in ranked] == pytest.approx([0.5, 0.3])
 
 
-def test_the_opinions_say_their_first_classes():
-    row = torch.tensor([[0.9, 0.09, 0.01] + [0.0] * 7])
-    text = dark_knowledge.plot_opinions(PIXELS[:1], row, CLASSES, ["one"]).text
-    assert text == "one: T-shirt 90.0 %, trouser 9.0 %, pullover 1.0 %"
-    assert dark_knowledge.plot_opinions(PIXELS[:1], row, CLASSES, top=1).text == "T-shirt 90.0 %"
-
-
 def opinion():
     return dark_knowledge.live_opinion(PIXELS, P, CLASSES, LABELS)
 
@@ -155,7 +148,6 @@ MOVES = {
 }
 LIVE = as_live_figures(MOVES)
 STATIC = {
-    "plot_opinions": lambda: dark_knowledge.plot_opinions(PIXELS, P, CLASSES, [f"picture {i}" for i in range(6)]),
     "plot_histograms": lambda: dark_knowledge.plot_histograms({"T = 1": [0.1, 0.6], "T = 4": [1, 3]}, "bits", 3.32, "alike"),
     "plot_similarity": lambda: dark_knowledge.plot_similarity(torch.rand(10, 10, generator=GENERATOR), CLASSES),
 }

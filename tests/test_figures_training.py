@@ -6,94 +6,16 @@ import ipywidgets as widgets
 import numpy as np
 import pytest
 import torch
-from live_frames import as_live_figures, assert_frames_are_new_drawings, pixels
+from live_frames import as_live_figures, assert_frames_are_new_drawings
 from PIL import Image
 
 from course_lib.figures import training
 from course_lib.figures.parts import find
-from course_lib.live import LiveFigure
 
 CLASSES = ("bag", "coat", "dress")
 
 
 # ---- two students side by side ----
-
-
-def two_students():
-    return {
-        "labels": training.Curves([0.2, 0.4, 0.9, 0.9, 1.0, 1.0], [0.6, 0.8]),
-        "distilled": training.Curves([0.0, 0.2, 0.4, 0.6, 0.8, 0.7], [0.5, 0.85]),
-    }
-
-
-def side_by_side(curves=None):
-    return training.live_side_by_side(curves or two_students(), epochs=4, steps_per_epoch=3)
-
-
-def test_a_student_smoothed():
-    shown = training.smoothed(training.Curves([0.2, 0.4, 0.9], [0.6, 0.8]), 2, steps_per_epoch=2)
-    assert shown["batches"] == ([0.5, 1, 1.5], pytest.approx([20, 30, 65]))
-    assert shown["test"] == ([1, 2], pytest.approx([60, 80]))
-    assert training.smoothed(training.Curves([], []), 2, 2) == {"batches": ([], []), "test": ([], [])}
-
-
-def test_two_students_and_their_running_means():
-    figure, update = side_by_side()
-    text = update(2)
-    assert text == (
-        "mean over 2 steps; step 6 of 12. Right on the training batches: labels 100.0 %, distilled 75.0 %; "
-        "right on the test images: labels 80.0 %, distilled 85.0 %"
-    )
-    labels, distilled = (find(figure, f"{name}, batches") for name in ("labels", "distilled"))
-    assert list(labels.get_xdata()) == pytest.approx([1 / 3, 2 / 3, 1, 4 / 3, 5 / 3, 2])
-    assert list(labels.get_ydata()) == pytest.approx([20, 30, 65, 90, 95, 100])
-    assert list(distilled.get_ydata()) == pytest.approx([0, 10, 30, 50, 70, 75])
-    assert {labels.get_linestyle(), distilled.get_linestyle()} == {"-", "--"}
-    for name, ys in (("labels", [60, 80]), ("distilled", [50, 85])):
-        line = find(figure, f"{name}, test")
-        assert (list(line.get_xdata()), list(line.get_ydata())) == ([1, 2], pytest.approx(ys))
-    assert find(figure, "distilled, test, number").get_position() == pytest.approx((2, 85))
-
-
-def test_the_numbers_at_the_ends_are_clear_of_each_other_however_close_they_are():
-    figure, update = side_by_side()
-    update(2)
-    numbers = {
-        (name, panel): find(figure, f"{name}, {panel}, number")
-        for name in ("labels", "distilled")
-        for panel in ("batches", "test")
-    }
-    assert {key: (number.get_text(), number.get_va()) for key, number in numbers.items()} == {
-        ("labels", "batches"): (" 100", "bottom"),
-        ("distilled", "batches"): (" 75", "top"),
-        ("labels", "test"): (" 80", "top"),
-        ("distilled", "test"): (" 85", "bottom"),
-    }
-
-
-def test_students_that_have_not_begun_and_that_have_no_epoch_behind_them():
-    curves = {"labels": training.Curves([], []), "distilled": training.Curves([], [])}
-    figure, update = side_by_side(curves)
-    assert update(20) == "mean over 20 steps; no step yet of 12"
-    assert {find(figure, f"{name}, {panel}, number").get_text() for name in curves for panel in ("batches", "test")} == {""}
-    curves["labels"].batches.append(0.25)
-    assert update(20) == "mean over 20 steps; step 1 of 12. Right on the training batches: labels 25.0 %"
-    curves["distilled"].batches.append(0.5)
-    assert update(20).endswith("Right on the training batches: labels 25.0 %, distilled 50.0 %")
-
-
-def test_students_are_drawn_while_they_train():
-    curves = two_students()
-    figure, update = side_by_side(curves)
-    live = LiveFigure(figure, update, smooth=(1, 80))
-    drawn, before = live._painter.full_draws, pixels(live.png())
-    with live.running(lambda: update(**live.values)) as on_step:
-        for curve in curves.values():
-            curve.batches.append(0.9)
-        on_step()
-    assert (pixels(live.png()) != before).any()
-    assert "step 7 of 12" in live.text
-    assert live._painter.full_draws == drawn
 
 
 # ---- views ----
@@ -181,11 +103,6 @@ def test_the_lengths_say_their_means_differences_and_intervals():
 # ---- moved, not drawn anew ----
 
 MOVES = {
-    "live_side_by_side": (
-        side_by_side,
-        [{"smooth": 1}, {"smooth": 3}, {"smooth": 6}, {"smooth": 2}],
-        lambda smooth: {"smooth": widgets.IntSlider(smooth, 1, 6)},
-    ),
     "live_views": (
         views,
         [

@@ -72,9 +72,3 @@ def test_margins_are_positive_for_the_class_that_a_row_names_alone():
     found = sweeps.margins(scores)
     assert found[0].tolist() == pytest.approx([0.2, -0.2, -0.3])
     assert found[1].tolist() == pytest.approx([0, -0.2, 0])
-
-
-@pytest.mark.parametrize(("width", "means"), [(1, [1, 2, 6]), (2, [1, 1.5, 4]), (3, [1, 1.5, 3]), (9, [1, 1.5, 3])])
-def test_a_running_mean_starts_with_what_there_is(width, means):
-    assert sweeps.running_mean([1, 2, 6], width).tolist() == pytest.approx(means)
-    assert len(sweeps.running_mean([], width)) == 0

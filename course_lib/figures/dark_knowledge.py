@@ -20,37 +20,6 @@ def rank_classes(row, classes: Sequence[str], top: int) -> list[tuple[str, float
     return [(classes[k], float(row[k])) for k in best]
 
 
-def _listed(ranked: Sequence[tuple[str, float]]) -> str:
-    return ", ".join(f"{name} {percent(p)}" for name, p in ranked)
-
-
-@styled
-def plot_opinions(
-    pixels, probabilities, classes: Sequence[str], captions: Sequence[str] | None = None, top: int = 3
-) -> StaticFigure:
-    """Show images (n, 28, 28) in a row, under each the `top` classes of the teacher's probabilities (n, num_classes)."""
-    n, lines = len(pixels), []
-    figure = Figure(figsize=(min(10, 1.7 * n + 0.4), 1.9 + 0.33 * top), layout="constrained")
-    grid = figure.subplots(2, n, height_ratios=[1.7, 0.33 * top], squeeze=False)
-    for i in range(n):
-        show_image(grid[0, i], pixels[i])
-        if captions:
-            grid[0, i].set_title(captions[i], fontsize=11, loc="center")
-        ranked = rank_classes(probabilities[i], classes, top)
-        _draw_ranked(grid[1, i], ranked)
-        lines.append(f"{captions[i]}: {_listed(ranked)}" if captions else _listed(ranked))
-    return StaticFigure(figure, "\n".join(lines))
-
-
-def _draw_ranked(axes: Axes, ranked: Sequence[tuple[str, float]]) -> None:
-    n = len(ranked)
-    axes.barh(range(n), [p for _, p in ranked], color=COLOURS["teacher"], height=0.25, align="edge")
-    for row, (name, p) in enumerate(ranked):
-        axes.text(0, row - 0.08, f"{name} {percent(p)}", va="bottom", fontsize=10)
-    axes.set(xlim=(0, 1), ylim=(n - 0.5, -0.75), xticks=[], yticks=[])
-    axes.spines[["bottom", "left"]].set_visible(False)
-
-
 @styled
 def live_opinion(pixels, probabilities, classes: Sequence[str], labels) -> tuple[Figure, Callable]:
     """Show one of many images beside the teacher's probabilities, sorted, on two scales: (figure, update(picture)).
@@ -88,7 +57,8 @@ def live_opinion(pixels, probabilities, classes: Sequence[str], labels) -> tuple
         for number, k, words in zip(numbers, (1, n - 1), (percent(values[1]), one_in(values[-1])), strict=True):
             ahead = values[k] < 10 ** (0.6 * lowest)
             number.set(text=f"   {words}" if ahead else f"{words}   ", x=values[k], y=k, ha="left" if ahead else "right")
-        return f"label {label}; teacher: {_listed(row[:3])}; last {row[-1][0]}, {one_in(values[-1])}"
+        first_three = ", ".join(f"{name} {percent(p)}" for name, p in row[:3])
+        return f"label {label}; teacher: {first_three}; last {row[-1][0]}, {one_in(values[-1])}"
 
     return figure, update
 

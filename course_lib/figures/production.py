@@ -21,7 +21,7 @@ from course_lib.sweeps import calibration_errors
 LINES = {"teacher": "-.", "labels": "--", "distilled": "-"}
 NAMES = {"labels": "student, labels", "distilled": "student, distilled"}
 TEACHER = "the teacher"
-ROUND = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)  # where a logarithmic axis has its ticks
+ROUND = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)  # where a logarithmic axis has its ticks
 
 Means = Mapping[str, Mapping[int, Interval]]  # kind of student -> width -> accuracy in percent
 

@@ -1,7 +1,6 @@
 """The figures of notebook 05. Data in, a `StaticFigure` out; of live figures, the matplotlib figure and what moves it."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -9,84 +8,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from course_lib.figures.parts import draw_runs, filled, join_seeds, outlined, paired_bars, set_bars, show_image
-from course_lib.figures.style import COLOURS, MARKERS, StaticFigure, clip_to, percent, styled
+from course_lib.figures.style import COLOURS, StaticFigure, clip_to, percent, styled
 from course_lib.metrics import Interval, total_variation
-from course_lib.sweeps import running_mean
-
-DASHES = {"labels": "--", "distilled": "-"}
-PANELS = ("batches", "test")
-
-
-class Curves(NamedTuple):
-    """The progress of one student, in [0, 1]: the share of right answers on each batch, and on the test images by epoch.
-
-    Both are lists that grow while it trains.
-    """
-
-    batches: list[float]
-    test: list[float]
-
-
-# ---- students side by side ----
-
-
-def smoothed(curves: Curves, smooth: int, steps_per_epoch: int) -> dict[str, tuple[list[float], list[float]]]:
-    """Return what is shown of a student in each panel: epochs and percents, the batches averaged over `smooth` steps."""
-    batches = (100 * running_mean(curves.batches, smooth)).tolist()
-    return {
-        "batches": ([(step + 1) / steps_per_epoch for step in range(len(batches))], batches),
-        "test": ([epoch + 1 for epoch in range(len(curves.test))], [100 * share for share in curves.test]),
-    }
-
-
-@styled
-def live_side_by_side(curves: dict[str, Curves], epochs: int, steps_per_epoch: int) -> tuple[Figure, Callable]:
-    """Show students that train, on one pair of axes: (figure, update(smooth)). It draws what `curves` holds when it is called.
-
-    curves: key of COLOURS and MARKERS -> Curves. smooth: over how many steps the batches are averaged.
-    """
-    figure = Figure(figsize=(8.8, 3.7), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    lines, numbers = {}, {}
-    for name in curves:
-        dashes = DASHES.get(name, "-")
-        for panel, axes, style in zip(PANELS, (left, right), ({"linewidth": 1.8}, {"marker": MARKERS[name]}), strict=True):
-            lines[panel, name] = axes.plot([], [], dashes, color=COLOURS[name], gid=f"{name}, {panel}", **style)[0]
-            numbers[panel, name] = axes.text(
-                0, 0, "", fontsize=12, fontweight="bold", clip_on=True, gid=f"{name}, {panel}, number"
-            )
-    for axes, title, limits in (
-        (left, "right on the training batches (%)", (40, 107)),
-        (right, "right on the test images (%)", (55, 91)),
-    ):
-        axes.set_title(title, fontsize=12)
-        axes.set(xlim=(0, 1.16 * epochs), ylim=limits, xlabel="epoch")
-        axes.grid(axis="y")
-    right.legend([lines["test", name] for name in curves], curves, loc="lower right")
-
-    def show_panel(panel: str, shown: dict[str, tuple]) -> str:
-        """Draw the curves of a panel, with a number at each end; return the numbers in words."""
-        ends = {name: (xs[-1], ys[-1]) for name, (xs, ys) in shown.items() if xs}
-        for name, values in shown.items():
-            lines[panel, name].set_data(*values)
-            numbers[panel, name].set_text(f" {ends[name][1]:.0f}" if name in ends else "")
-        for name, end in ends.items():
-            numbers[panel, name].set_position(end)
-            best = end[1] == max(y for _, y in ends.values())
-            numbers[panel, name].set_va("bottom" if best else "top")  # clear of each other, however close the two are
-        return ", ".join(f"{name} {y:.1f} %" for name, (_, y) in ends.items())
-
-    def update(smooth: int = 20) -> str:
-        shown = {name: smoothed(each, smooth, steps_per_epoch) for name, each in curves.items()}
-        batches, test = (show_panel(panel, {name: each[panel] for name, each in shown.items()}) for panel in PANELS)
-        steps, planned = max(len(each.batches) for each in curves.values()), epochs * steps_per_epoch
-        if not steps:
-            return f"mean over {smooth} steps; no step yet of {planned}"
-        tested = f"; right on the test images: {test}" if test else ""
-        return f"mean over {smooth} steps; step {steps} of {planned}. Right on the training batches: {batches}{tested}"
-
-    return figure, update
-
 
 # ---- views ----
 
@@ -164,8 +87,8 @@ def plot_patience(scores: dict[str, dict[int, Sequence[float]]]) -> StaticFigure
     for name, shift in ((first, -0.07), (second, 0.07)):
         intervals = draw_runs(
             left, [index + shift for index in range(len(lengths))], [scores[name][length] for length in lengths], name,
-            points_at=0.0, points={"s": 22, "alpha": 0.5, "zorder": 1}, line=DASHES[name], markeredgecolor="white", zorder=2,
-            label=name,
+            points_at=0.0, points={"s": 22, "alpha": 0.5, "zorder": 1}, markeredgecolor="white", zorder=2,
+            line="--" if name == "labels" else "-", label=name,
         )  # fmt: skip
         said[name] = _by_length(intervals, lengths)
     left.set(ylabel="test accuracy (%)")
