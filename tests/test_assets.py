@@ -117,9 +117,9 @@ def test_what_is_measured_of_a_student_by_hand():
     labels, logits = torch.tensor([0, 0, 1, 1]), torch.tensor([[0.9, 0.1], [0.9, 0.1], [0.1, 0.9], [0.9, 0.1]]).log()
     found = compare_production.measure(logits, logits, labels)
     assert (found["right"], found["as the teacher"]) == (75, 100)
-    assert found["ece"] == pytest.approx(40, abs=1e-3)  # half of them right
+    assert found["ECE"] == pytest.approx(40, abs=1e-3)  # half of them right
     assert compare_production.own_T(logits, labels) == 0.5
-    assert found["ece at its own T"] == pytest.approx(100 * (81 / 82 - 0.5), abs=1e-3)
+    assert found["ECE at its own T"] == pytest.approx(100 * (81 / 82 - 0.5), abs=1e-3)
 
 
 # ---- letters ----

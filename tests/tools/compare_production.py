@@ -43,8 +43,8 @@ def measure(logits: torch.Tensor, teacher_logits: torch.Tensor, labels: torch.Te
     found = {
         "right": 100 * accuracy(logits, labels),
         "as the teacher": 100 * agreement(logits, teacher_logits),
-        "ece": calibration_error(logits, labels),
-        "ece at its own T": calibration_error(logits, labels, own_T(logits, labels)),
+        "ECE": calibration_error(logits, labels),
+        "ECE at its own T": calibration_error(logits, labels, own_T(logits, labels)),
     }
     return {name: round(value, 3) for name, value in found.items()}
 
