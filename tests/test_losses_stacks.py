@@ -2,6 +2,7 @@
 the dimension, divergences and blocks that large models ask for."""
 
 import math
+import shutil
 import warnings
 
 import pytest
@@ -132,6 +133,17 @@ def test_compiled_whole(divergence, fresh_compiler):
             torch.testing.assert_close(theirs, ours)
     assert value.isfinite()
     assert gradient[LABELS == -100].abs().max() == 0
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="the compiler that torch takes by default writes C++")
+def test_compiled_to_machine_code(fresh_compiler):
+    """With the settings that people take: torch.compile(…) and no more. It recompiles once, for sizes of any kind."""
+    compiled = torch.compile(distillation_loss, fullgraph=True)
+    for rows in (6, 12):
+        z, v = logits(rows, 5, dtype=torch.float32)
+        labels = LABELS.repeat(rows // 6)
+        ours = _both(lambda z: distillation_loss(z, v, labels, 3.0), z)
+        torch.testing.assert_close(_both(lambda z: compiled(z, v, labels, 3.0), z), ours)
 
 
 def _both(loss, z):
