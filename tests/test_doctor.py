@@ -85,7 +85,7 @@ def test_each_fault_is_named_with_its_fix(environment, capsys, changes, what, fi
     environment(**changes)
     faults = doctor.quick_faults()
     assert all(words in faults[0].what for words in what), faults
-    assert faults[0].fix.startswith(f'"{sys.executable}" -m pip install')
+    assert faults[0].fix.startswith(f"{doctor._program(sys.executable)} -m pip install")
     assert fix in faults[0].fix
     doctor.check()
     assert faults[0].what in capsys.readouterr().out
