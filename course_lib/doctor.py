@@ -71,22 +71,26 @@ def packages_missing_or_old() -> list[Fault]:
 
 
 def torchvision_unfit() -> list[Fault]:
-    """Compare the two: a release of torchvision is built for one of torch, 0.19 for 2.4, 0.20 for 2.5, and so on."""
+    """Compare the two: up to 0.28 a release of torchvision is built for one of torch, 0.19 for 2.4, 0.20 for 2.5, and so on.
+
+    From 0.29 on it says in its own metadata what it runs with: torch 2.14 and newer.
+    """
     torch, torchvision = (_numbers(version_of(name)) for name in ("torch", "torchvision"))
-    if not (torch and torchvision) or torch[0] != 2 or torchvision[1] == torch[1] + 15:
+    if not (torch and torchvision) or torch[0] != 2:
+        return []
+    if torchvision >= (0, 29):
+        return _unmet_of("torchvision", "torch")
+    if torchvision[1] == torch[1] + 15:
         return []
     what = f"torchvision {version_of('torchvision')} was not built for torch {version_of('torch')}."
-    return [Fault(what, pip(f"torchvision==0.{torch[1] + 15}.*"))]
+    return [Fault(what, pip(f"torchvision==0.{torch[1] + 15}.*" if torch < (2, 14) else "torchvision>=0.29"))]
 
 
 def front_end_missing() -> list[Fault]:
     """ipywidgets is the half of a slider that runs in the kernel; the other half is a package of the page's."""
     if on_colab() or not (version_of("ipywidgets") and version_of("packaging") and version_of("jupyterlab")):
         return []
-    from packaging.requirements import Requirement
-
-    asked = [Requirement(each) for each in metadata.requires("ipywidgets") or ()]
-    unmet = [fault for each in asked if _plain(each.name) == "jupyterlab-widgets" for fault in _unmet(each, "ipywidgets")]
+    unmet = _unmet_of("ipywidgets", "jupyterlab-widgets")
     halves = [version_of(name) for name in ("ipywidgets", "jupyterlab_widgets")]
     what = None
     if _numbers(halves[0]) < (7, 8) and _numbers(version_of("jupyterlab")) >= (4,):
@@ -208,8 +212,18 @@ def install_course() -> str:
 
 def pip(*arguments: str) -> str:
     """Return the command that installs something into the environment that runs this."""
-    quoted = [f'"{each}"' if re.search(r"[^\w./+:@-]", each) else each for each in arguments]
-    return " ".join(["%pip" if on_colab() else f'"{sys.executable}" -m pip', "install", *quoted])
+    return " ".join(["%pip" if on_colab() else f"{_program(sys.executable)} -m pip", "install", *map(_quoted, arguments)])
+
+
+def _program(path: str, windows: bool = os.name == "nt") -> str:
+    """Return how a shell starts a program. PowerShell takes a path in quotes for a text, unless there is an & before it."""
+    if not windows:
+        return f'"{path}"'
+    return path if re.fullmatch(r"[\w\\:.-]+", path) else f'& "{path}"'
+
+
+def _quoted(argument: str) -> str:
+    return f'"{argument}"' if re.search(r"[^\w./+:@-]", argument) else argument
 
 
 def _unmet(requirement, by: str) -> list[Fault]:
@@ -221,6 +235,16 @@ def _unmet(requirement, by: str) -> list[Fault]:
     if requirement.specifier.contains(version, prereleases=True):
         return []
     return [Fault(f"{requirement.name} {version} is installed; {by} needs {asked}.", pip(asked))]
+
+
+def _unmet_of(package: str, other: str) -> list[Fault]:
+    """What an installed package asks of another and does not get; nothing where that can't be compared."""
+    if not version_of("packaging"):
+        return []
+    from packaging.requirements import Requirement
+
+    asked = [Requirement(each) for each in metadata.requires(package) or ()]
+    return [fault for each in asked if _plain(each.name) == other for fault in _unmet(each, package)]
 
 
 def _plain(name: str) -> str:

@@ -85,7 +85,7 @@ def test_each_fault_is_named_with_its_fix(environment, capsys, changes, what, fi
     environment(**changes)
     faults = doctor.quick_faults()
     assert all(words in faults[0].what for words in what), faults
-    assert faults[0].fix.startswith(f'"{sys.executable}" -m pip install')
+    assert faults[0].fix.startswith(f"{doctor._program(sys.executable)} -m pip install")
     assert fix in faults[0].fix
     doctor.check()
     assert faults[0].what in capsys.readouterr().out
@@ -105,6 +105,40 @@ def test_release_candidates_and_local_builds_count(environment):
 def test_halves_of_the_widgets_that_belong_together(environment, ours, page):
     environment(ipywidgets=(ours, ["jupyterlab_widgets>=1.0.0"]), jupyterlab_widgets=page)
     assert doctor.quick_faults() == []
+
+
+@pytest.mark.parametrize(
+    ("torch", "asked"), [("2.14.1", "torch>=2.14.0"), ("2.15.0+cpu", "torch>=2.14.0"), ("2.15.0", "torch>=2.15")]
+)
+def test_a_torchvision_that_is_built_for_no_single_torch(environment, torch, asked):
+    environment(torch=torch, torchvision=("0.29.2", [asked]))
+    assert doctor.quick_faults() == []
+
+
+def test_a_torch_that_is_too_old_for_its_torchvision(environment):
+    environment(torch="2.14.1", torchvision=("0.30.0", ["torch>=2.15"]))
+    fault = only(doctor.quick_faults())
+    assert fault.what == "torch 2.14.1 is installed; torchvision needs torch>=2.15."
+    assert '"torch>=2.15"' in fault.fix
+
+
+def test_a_torchvision_that_is_too_old_for_its_torch(environment):
+    environment(torch="2.15.0", torchvision=("0.28.0", ["torch==2.13.0"]))
+    fault = only(doctor.quick_faults())
+    assert fault.what == "torchvision 0.28.0 was not built for torch 2.15.0."
+    assert '"torchvision>=0.29"' in fault.fix  # there is no 0.30 for it
+
+
+@pytest.mark.parametrize(
+    ("path", "windows", "started"),
+    [
+        (r"C:\course\.venv\Scripts\python.exe", True, r"C:\course\.venv\Scripts\python.exe"),  # in cmd and in PowerShell
+        (r"C:\Users\Ana Li\.venv\Scripts\python.exe", True, r'& "C:\Users\Ana Li\.venv\Scripts\python.exe"'),
+        ("/a course/.venv/bin/python", False, '"/a course/.venv/bin/python"'),
+    ],
+)
+def test_how_a_shell_starts_a_program(path, windows, started):
+    assert doctor._program(path, windows) == started
 
 
 def test_one_fault_does_not_hide_another(environment):

@@ -3,6 +3,7 @@
 import base64
 import copy
 import gc
+import os
 import subprocess
 import sys
 import textwrap
@@ -758,7 +759,7 @@ def test_nbval_passes_on_what_is_saved_with_widgets_and_without(tmp_path):
         "-p",
         "no:cacheprovider",
         "-c",
-        "/dev/null",
+        os.devnull,
         "--nbval",
         "--nbval-current-env",
     ]

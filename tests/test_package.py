@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.tools import commands
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:
@@ -248,12 +250,28 @@ def test_torchvision_is_imported_where_it_is_used(module):
 
 
 def test_ci_runs_the_readmes_own_commands():
-    readme = (ROOT / "README.md").read_text(encoding="utf8")
-    commands = dict(re.findall(r"<!-- (\w+) command -->\n```bash\n(.+)\n```", readme))
-    assert all("pytest" in command for command in commands.values())
+    marked = commands.commands()
+    assert all("pytest" in command for command in marked.values())
     ci = (ROOT / ".ci" / "run").read_text(encoding="utf8")
-    assert f"for name in {' '.join(commands)}; do" in ci
-    assert "<!-- $name command -->/" in ci
+    assert f"for name in {' '.join(marked)}; do" in ci
+    assert 'command=$(python3 -m tests.tools.commands "$name")' in ci
+
+
+def test_every_way_to_set_up_does_the_same_in_the_same_parts():
+    readme = (ROOT / "README.md").read_text(encoding="utf8")
+    start = readme[readme.index("## Start") : readme.index("## The course")]
+    (pip, _, uv), (windows,) = (re.findall(rf"```{kind}\n(.+?)\n```", start, re.DOTALL) for kind in ("bash", "bat"))
+    parts = pip.split(" && ")
+    # One a line: Windows' own PowerShell has no &&. A program without quotes: PowerShell would take it for a text.
+    there = [part.replace("python3 ", "py ").replace(".venv/bin/", ".venv\\Scripts\\") for part in parts]
+    assert windows.splitlines() == there
+    made, installed, opened = uv.split(" && ")
+    assert made == "uv venv --seed --python 3.12"
+    assert installed.removeprefix("uv ") == parts[1].removeprefix(".venv/bin/python -m ")
+    assert opened == parts[2]
+    for line in (made, installed):  # told for Windows, and for Linux without CUDA
+        assert f"`{line}`" in start
+    assert f"`{installed.replace('install', 'install --torch-backend cpu')}`" in start
 
 
 def test_the_map_in_the_readme_names_every_notebook():
