@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from course_lib.basics import check_positive_int, device_of, eval_mode, restore_modes, seeded
 from course_lib.batches import batches_in_order, check_last_batch, read_batch, to_device, training_batches
+from course_lib.calling import in_dtype_of, logits_of
 from course_lib.checkpoints import Run
 from course_lib.history import History
 from course_lib.objectives import (
@@ -22,8 +23,6 @@ from course_lib.objectives import (
     HardLabels,
     Loss,
     Objective,
-    in_dtype_of,
-    logits_of,
     rows_right,
     value_at,
 )
