@@ -86,6 +86,8 @@ def check_layers(layers: Mapping[str, str], loss: str) -> None:
         raise TypeError(f"layers must be a dict, the student's layer -> the teacher's, by name; got {layers!r}")
     if not layers:
         raise ValueError("layers must hold at least one pair of layers, got none")
+    if not isinstance(loss, str):
+        raise TypeError(f"loss must be a str, got {type(loss).__name__}")
     if loss not in FEATURE_LOSSES:
         raise ValueError(f"loss must be one of {', '.join(map(repr, FEATURE_LOSSES))}; got {loss!r}")
 

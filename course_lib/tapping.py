@@ -51,7 +51,9 @@ def find_layer(model: nn.Module, name: str) -> nn.Module:
     """Return the model's layer of that name. Raises ValueError, with names that are close, if there is none to be tapped."""
     layers = dict(model.named_modules(remove_duplicate=False))
     if name not in layers:
-        plain = {_plain(each): each for each in layers}
+        plain: dict[str, str] = {}
+        for each in layers:  # of a wrapper and what it wraps, which share a plain name, the wrapper
+            plain.setdefault(_plain(each), each)
         if _plain(name) not in plain:
             near = get_close_matches(name, filter(None, plain), n=3, cutoff=0.5) or [*filter(None, plain)][:3]
             raise ValueError(
