@@ -55,7 +55,7 @@ def relation_distance(student_features: Tensor, teacher_features: Tensor) -> Ten
     """Return how differently the examples of a batch lie to each other, the mean over all pairs of them, a scalar.
 
     The distances between examples, divided by their mean over the batch, are compared by the Huber loss with delta 1
-    (RKD-D, Park et al. 2019, equations 4 to 6; its angles, which take n³ numbers, are left out). Features may have any
+    (RKD-D, Park et al. 2019, section 3.2.1; its angles, which take n³ numbers, are left out). Features may have any
     shapes, (n, …) both. One example has no pairs: it gives a 0 that backpropagates. Raises as `squared_error` does.
     """
     ours, theirs = (_distances(each) for each in _wide(student_features, teacher_features))
