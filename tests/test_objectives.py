@@ -402,8 +402,8 @@ def test_a_run_with_features_goes_on_from_a_checkpoint_and_objectives_are_copied
         assert other.base.teacher is other.teacher
         assert torch.equal(other(student, columns(), 0.5).total, objective(student, columns(), 0.5).total)
     assert repr(objective) == (
-        "Features(Sequential, {'1': '0.2'}, loss='mse', weight=linear(1, 0.1), base=Distillation(Sequential, T=2.0, alpha=0.5, "
-        "divergence='forward'))"
+        "Features(Sequential, {'1': '0.2'}, loss='mse', weight=linear(start=1, end=0.1), "
+        "base=Distillation(Sequential, T=2.0, alpha=0.5, divergence='forward'))"
     )
 
 
