@@ -156,9 +156,12 @@ class Features:
         check_module("student", student)
         check_apart(teacher, student)
         check_layers(layers, loss)
+        if not isinstance(inputs, Tensor | Mapping):
+            raise TypeError(f"inputs must be what a model is called on, a tensor or a dict; got {type(inputs).__name__}")
         for progress in (0.0, 1.0):
             check_not_negative("weight", value_at(weight, progress))
         self.teacher, self.weight, self.base = teacher, weight, HardLabels() if base is None else base
+        check_objective("base", self.base)
         inputs = to_device(inputs, device_of(student))
         with eval_mode(student), tapped(student, layers) as ours:
             call(student, in_dtype_of(student, inputs))
@@ -171,9 +174,9 @@ class Features:
         inputs, labels, teacher_logits = read_batch(batch)
         with tapped(self.teacher, self.match.layers.values()) as theirs:
             output = call_teacher(self.teacher, inputs)
-        if teacher_logits is None and getattr(self.base, "teacher", None) is self.teacher:
-            logits = {"teacher_logits": logits_in(output)}
-            batch = {**batch, **logits} if isinstance(batch, Mapping) else [inputs, labels, *logits.values()]
+        logits = getattr(output, "logits", output)
+        if teacher_logits is None and getattr(self.base, "teacher", None) is self.teacher and isinstance(logits, Tensor):
+            batch = {**batch, "teacher_logits": logits} if isinstance(batch, Mapping) else [inputs, labels, logits]
         with tapped(student, self.match.layers) as ours:
             loss = self.base(student, batch, progress)
         loss = Loss(loss) if isinstance(loss, Tensor) else loss
@@ -204,6 +207,13 @@ def distillation_terms(
     """
     hard = hard_label_loss(student_logits, labels, ignore_index=ignore_index, dim=options.get("dim", -1))
     return soft_target_loss(student_logits, teacher_logits, T, mask=labels != ignore_index, **options), hard
+
+
+def check_objective(name: str, objective: Objective) -> None:
+    """Raise TypeError, naming the argument, unless it can be called: the class of an objective is none yet."""
+    if isinstance(objective, type) or not callable(objective):
+        what = f"the class {objective.__name__}" if isinstance(objective, type) else type(objective).__name__
+        raise TypeError(f"{name} must be such as HardLabels() or Distillation(teacher), got {what}")
 
 
 def _unless_default(ignore_index: int) -> str:

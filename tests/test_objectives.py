@@ -370,6 +370,8 @@ def test_features_of_a_model_without_logits_beside_an_objective_that_is_a_functi
     loss = objective(student, [inputs, labels], 0.0)
     torch.testing.assert_close(loss.total, student(inputs).square().mean() + loss.log["features"])
     assert (loss.logits, objective.ignore_index, len(objective.parameters())) == (None, -100, 2)
+    twice = Features(objective.teacher, student, inputs[:2], {"1": "body.2"}, loss="relations", base=objective)
+    assert twice(student, [inputs, labels], 0.0).total > loss.total
 
 
 def test_features_on_features_train_the_projectors_of_both_and_ignore_the_bases_labels():
@@ -442,6 +444,10 @@ def test_arguments_of_features_that_are_wrong_are_told_before_the_first_step():
         features_of(teacher, student, weight=float("nan"))
     with pytest.raises(ValueError, match="weight must be a finite number, 0 or above; got -1"):
         features_of(teacher, student, weight=lambda progress: -progress)
+    with pytest.raises(TypeError, match="inputs must be what a model is called on, a tensor or a dict; got list"):
+        Features(teacher, student, [inputs, columns()[1]], LAYERS)
+    with pytest.raises(TypeError, match=r"base must be such as HardLabels\(\) .*, got the class HardLabels"):
+        features_of(teacher, student, base=HardLabels)
     with pytest.raises(ValueError, match=r"Sequential has no '0.22', but '0.2', "):
         Features(teacher, student, inputs, {"1": "0.22"})
     with pytest.raises(ValueError, match=r"is inside of what torch.compile made"):
