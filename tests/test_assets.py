@@ -10,6 +10,7 @@ import torch
 from torch.utils.data import TensorDataset
 
 from course_lib.data import DataError, fashion_mnist, take_rows
+from course_lib.metrics import paired_interval
 from course_lib.models import new_student, pretrained_teacher
 from course_lib.objectives import Distillation, Features
 from tests.tools import (
@@ -126,6 +127,17 @@ def test_the_weights_of_features_were_chosen_by_their_command():
             assert [each["weight"] for each in way["tried"]] == list(compare_features.WEIGHTS.get(loss, ()))
             best = max(way["tried"], key=lambda each: statistics.mean(each["validation"]), default={"weight": 0})
             assert way["chosen"] == best["weight"]
+
+
+def test_the_readme_says_what_features_added():
+    readme = (ASSETS / "README.md").read_text("utf8")
+    names = dict.fromkeys(compare_features.WEIGHTS) | {"for comparison: labels alone": "labels"}
+    for row, name in names.items():
+        ways = [recipe["ways"] for recipe in FEATURES["recipes"].values()]
+        gaps = [paired_interval(way[name or row]["test"], way["logits"]["test"]) for way in ways]
+        assert f"| {row} | {' | '.join(map(str, gaps))} |".replace("-", "−") in readme
+        if row in compare_features.WEIGHTS:
+            assert all(gap.mean < 0 < gap.high for gap in gaps)
 
 
 def test_features_that_were_saved_teach_as_those_of_the_teacher_that_runs():
