@@ -9,10 +9,14 @@ import pytest
 import torch
 from torch.utils.data import TensorDataset
 
-from course_lib.data import DataError
+from course_lib.data import DataError, fashion_mnist, take_rows
+from course_lib.metrics import paired_interval
+from course_lib.models import new_student, pretrained_teacher
+from course_lib.objectives import Distillation, Features
 from tests.tools import (
     compare_baselines,
     compare_driving,
+    compare_features,
     compare_letters,
     compare_own_words,
     compare_production,
@@ -21,8 +25,10 @@ from tests.tools import (
 )
 
 ASSETS = Path(train_teacher.__file__).parents[2] / "course_lib/assets"
-NAMES = ("baselines", "driving", "letters", "own_words", "production")
-BASELINES, DRIVING, LETTERS, OWN_WORDS, PRODUCTION = (json.loads((ASSETS / f"{name}.json").read_text("utf8")) for name in NAMES)
+NAMES = ("baselines", "driving", "features", "letters", "own_words", "production")
+BASELINES, DRIVING, FEATURES, LETTERS, OWN_WORDS, PRODUCTION = (
+    json.loads((ASSETS / f"{name}.json").read_text("utf8")) for name in NAMES
+)
 
 
 def test_without_data_no_empty_files_stand_in_the_way_of_the_next_training(tmp_path, monkeypatch):
@@ -120,6 +126,65 @@ def test_what_is_measured_of_a_student_by_hand():
     assert found["ECE"] == pytest.approx(40, abs=1e-3)  # half of them right
     assert compare_production.own_T(logits, labels) == 0.5
     assert found["ECE at its own T"] == pytest.approx(100 * (81 / 82 - 0.5), abs=1e-3)
+
+
+# ---- features ----
+
+
+def test_the_weights_of_features_were_chosen_by_their_command():
+    assert list(FEATURES["recipes"]) == list(compare_features.RECIPES)
+    assert (FEATURES["T"], FEATURES["alpha"], FEATURES["layers"]) == (
+        compare_features.T,
+        compare_features.ALPHA,
+        compare_features.LAYERS,
+    )
+    assert (FEATURES["seeds"], FEATURES["tuning_seeds"]) == ([*range(5)], list(compare_features.TUNING_SEEDS))
+    for name, recipe in compare_features.RECIPES.items():
+        found = FEATURES["recipes"][name]
+        assert {key: value for key, value in found.items() if key != "ways"} == recipe._asdict()
+        assert list(found["ways"]) == ["labels", "logits", *compare_features.WEIGHTS]
+        for loss, way in found["ways"].items():
+            assert len(way["test"]) == len(FEATURES["seeds"])
+            assert [each["weight"] for each in way["tried"]] == list(compare_features.WEIGHTS.get(loss, ()))
+            best = max(way["tried"], key=lambda each: statistics.mean(each["validation"]), default={"weight": 0})
+            assert way["chosen"] == best["weight"]
+
+
+def test_the_readme_says_what_features_added():
+    readme = (ASSETS / "README.md").read_text("utf8")
+    names = dict.fromkeys(compare_features.WEIGHTS) | {"for comparison: labels alone": "labels"}
+    for row, name in names.items():
+        ways = [recipe["ways"] for recipe in FEATURES["recipes"].values()]
+        gaps = [paired_interval(way[name or row]["test"], way["logits"]["test"]) for way in ways]
+        assert f"| {row} | {' | '.join(map(str, gaps))} |".replace("-", "−") in readme
+        if row in compare_features.WEIGHTS:
+            assert all(gap.mean < 0 < gap.high for gap in gaps)
+
+
+def test_features_that_were_saved_teach_as_those_of_the_teacher_that_runs():
+    data, student = take_rows(fashion_mnist().train, slice(8)), new_student()
+    saved = compare_features.with_features(data)
+    batch = list(take_rows(saved, slice(2, 8)).tensors)
+    for loss in compare_features.WEIGHTS:
+        ours = compare_features.WithSavedFeatures(student, saved[:2], loss, 0.7)
+        teacher = pretrained_teacher()
+        base = Distillation(teacher, T=compare_features.T, alpha=compare_features.ALPHA)
+        live = Features(teacher, student, batch[0][:2], compare_features.LAYERS, loss=loss, weight=0.7, base=base)
+        torch.testing.assert_close(ours(student, batch, 0.0).total, live(student, batch[:2], 0.0).total)
+        assert len(ours.parameters()) == len(live.parameters())
+
+
+def test_the_comparison_of_features_runs(monkeypatch):
+    train, test = fashion_mnist()
+    monkeypatch.setattr(compare_features, "fashion_mnist", lambda: (take_rows(train, slice(1040)), take_rows(test, slice(40))))
+    monkeypatch.setattr(compare_features, "RECIPES", {"few": compare_features.Recipe(20, 1, 10, 1e-2)})
+    monkeypatch.setattr(compare_features, "WEIGHTS", {"mse": (0.1, 1.0), "relations": (1.0,)})
+    found = compare_features.compare(2, lambda line: None)
+    assert found.keys() == FEATURES.keys()
+    assert found["recipes"]["few"].keys() == FEATURES["recipes"]["300 images"].keys()
+    ways = found["recipes"]["few"]["ways"]
+    assert [len(way["tried"]) for way in ways.values()] == [0, 0, 2, 1]
+    assert ways["mse"].keys() == FEATURES["recipes"]["300 images"]["ways"]["mse"].keys()
 
 
 # ---- letters ----

@@ -141,9 +141,11 @@ def test_compiled_to_machine_code(fresh_compiler):
     compiled = torch.compile(distillation_loss, fullgraph=True)
     for rows in (6, 12):
         z, v = logits(rows, 5, dtype=torch.float32)
-        labels = LABELS.repeat(rows // 6)
-        ours = _both(lambda z: distillation_loss(z, v, labels, 3.0), z)
-        torch.testing.assert_close(_both(lambda z: compiled(z, v, labels, 3.0), z), ours)
+        settings = (v, LABELS.repeat(rows // 6), 3.0)
+        ours, theirs = (
+            _both(lambda z, loss=loss, settings=settings: loss(z, *settings), z) for loss in (distillation_loss, compiled)
+        )
+        torch.testing.assert_close(theirs, ours)
 
 
 def _both(loss, z):
