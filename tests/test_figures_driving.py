@@ -21,8 +21,10 @@ GROUPS = {"watched": [[1.0, 4.0, 9.0], [2.0, 5.0, 12.0]], "drove itself": [[0.5,
 
 def road():
     edges = tuple(np.stack([MOVES, 0 * MOVES + edge], 1) for edge in (1, -1))
-    figure, update = figures.live_road(edges, a_drive(BACK), {0.0: a_drive(AWAY), 1.0: a_drive(BACK + 0.1)}, gust=10)
-    return LiveFigure(figure, update, share=[0.0, 1.0], move=(1, 30))
+    figure, update = figures.live_road(
+        edges, a_drive(BACK), {"the teacher": a_drive(AWAY), "the student": a_drive(BACK + 0.1)}, gust=10
+    )
+    return LiveFigure(figure, update, who=["the teacher", "the student"], move=(1, 30))
 
 
 def mistakes():
@@ -30,7 +32,7 @@ def mistakes():
 
 
 STATIC = {"plot_mistakes": mistakes}
-LIVE = {"live_road": lambda: (road(), [{"move": 12}, {"share": 1.0}, {"move": 30}])}
+LIVE = {"live_road": lambda: (road(), [{"move": 12}, {"who": "the student"}, {"move": 30}])}
 
 
 def test_moves_off_the_road_are_counted_up_to_a_move():
@@ -41,19 +43,19 @@ def test_moves_off_the_road_are_counted_up_to_a_move():
 
 def test_the_road_shows_and_says_both_drives():
     live = road()
-    live.set(share=0.0, move=12)
+    live.set(who="the teacher", move=12)
     assert live.text == (
-        "0 % own roads, after move 12: the student is +3.00 from the middle and was off the road in 2 of 12 moves, "
-        "the teacher in 2"
+        "the teacher drove in training; after move 12 the student is +3.00 from the middle and was off the road "
+        "in 2 of 12 moves, the teacher in 2"
     )
     assert find(live.figure, "student's way").get_xydata() == pytest.approx(a_drive(AWAY).positions[:12])
     assert find(live.figure, "student").get_ydata() == pytest.approx(AWAY[:12])
     assert find(live.figure, "teacher").get_ydata() == pytest.approx(BACK[:12])
     assert find(live.figure, "car").get_xydata()[0] == pytest.approx([11, 3])
-    live.set(share=1.0, move=30)
+    live.set(who="the student", move=30)
     assert find(live.figure, "student").get_ydata() == pytest.approx(BACK + 0.1)
     assert find(live.figure, "teacher's way").get_xydata() == pytest.approx(a_drive(BACK).positions)
-    assert live.text.startswith("100 % own roads, after move 30: the student is +0.00")
+    assert live.text.startswith("the student drove in training; after move 30 the student is +0.00")
 
 
 def test_mistakes_are_told_with_their_intervals():

@@ -5,6 +5,8 @@ import math
 import pytest
 
 from course_lib.figures import experiments
+from course_lib.figures.parts import find
+from course_lib.figures.style import StaticFigure
 from course_lib.metrics import mean_interval
 
 RUNS = {"labels": [84.0, 85, 86], "distilled": [87.0, 88, 89]}
@@ -49,6 +51,29 @@ def test_ways_say_their_intervals_in_the_order_given():
         "test accuracy (%), mean and 95 % interval of 3 runs. labels: 85.00 ± 2.48; distilled: 88.00 ± 2.48"
     )
     assert picture.width <= 900
+
+
+def test_each_way_has_a_row_with_its_runs_its_interval_and_the_teacher(monkeypatch):
+    kept = []
+    monkeypatch.setattr(experiments, "StaticFigure", lambda figure, text: kept.append(figure) or StaticFigure(figure, text))
+    runs = {"with labels": [3.7, 3.8, 3.9], "token by token": [3.2, 3.25, 3.3]}
+    keys = {"with labels": "labels", "token by token": "distilled"}
+    picture = experiments.plot_ways(runs, keys, "bits per letter", teacher=2.94, digits=3)
+    assert picture.text == (
+        "bits per letter, mean and 95 % interval of 3 runs. with labels: 3.800 ± 0.248; token by token: 3.250 ± 0.124; "
+        "teacher: 2.940"
+    )
+    (figure,) = kept
+    axes = figure.axes[0]
+    for row, (way, values) in enumerate(runs.items()):
+        drawn = find(figure, f"runs: {way}").get_offsets().tolist()
+        assert drawn == [pytest.approx([value, row + 0.2]) for value in values]
+        middle = axes.containers[row].lines[0]
+        assert (list(middle.get_xdata()), list(middle.get_ydata())) == (pytest.approx([sum(values) / 3]), [row - 0.1])
+    assert list(find(figure, "teacher").get_xdata()) == [2.94, 2.94]
+    assert axes.get_xlim() == (2, 4)
+    assert [label.get_text() for label in axes.get_yticklabels()] == list(runs)
+    assert axes.yaxis_inverted()
 
 
 # ---- the sweep ----

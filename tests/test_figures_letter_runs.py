@@ -6,7 +6,6 @@ from live_frames import as_live_figures, assert_frames_are_new_drawings, pixels
 
 from course_lib.figures import letter_runs
 from course_lib.figures.parts import find
-from course_lib.figures.style import StaticFigure
 from course_lib.live import LiveFigure
 
 
@@ -24,7 +23,7 @@ def curves(of=None):
 def test_both_students_on_their_own_names_and_on_others():
     figure, update = curves()
     assert update(6) == (
-        "Bits a letter until epoch 6 of 6. labels after epoch 6: 3.10 on its own names, 3.90 on others; "
+        "Bits per letter until epoch 6 of 6. labels after epoch 6: 3.10 on its own names, 3.90 on others; "
         "distilled after epoch 6: 3.20 on its own names, 3.30 on others"
     )
     line = find(figure, "labels, held out")
@@ -45,7 +44,7 @@ def test_back_in_time():
 def test_students_that_have_not_begun_are_drawn_as_they_learn():
     empty = {name: letter_runs.Bits([], [], []) for name in ("labels", "distilled")}
     figure, update = curves(empty)
-    assert update(6) == "Bits a letter until epoch 6 of 6. Nothing measured yet"
+    assert update(6) == "Bits per letter until epoch 6 of 6. Nothing measured yet"
     live = LiveFigure(figure, update, until=widgets.IntSlider(6, 2, 6, 2))
     drawn, before = live._painter.full_draws, pixels(live.png())
     with live.running(lambda: update(6)) as on_step:
@@ -55,32 +54,6 @@ def test_students_that_have_not_begun_are_drawn_as_they_learn():
     assert (pixels(live.png()) != before).any()
     assert "labels after epoch 2: 4.00 on its own names, 4.10 on others" in live.text
     assert live._painter.full_draws == drawn
-
-
-# ---- recorded runs ----
-
-RUNS = {"with labels": [3.7, 3.8, 3.9], "token by token": [3.2, 3.25, 3.3]}
-
-
-def recorded():
-    return letter_runs.plot_bits(RUNS, {"with labels": "labels", "token by token": "distilled"}, teacher=3.07)
-
-
-def test_each_way_has_a_row_with_its_runs_and_its_interval(monkeypatch):
-    kept = []
-    monkeypatch.setattr(letter_runs, "StaticFigure", lambda figure, text: kept.append(figure) or StaticFigure(figure, text))
-    picture = recorded()
-    assert picture.text == (
-        "bits a letter, held out, mean and 95 % interval of 3 runs: with labels 3.800 ± 0.248, token by token 3.250 ± 0.124; "
-        "teacher 3.070"
-    )
-    (figure,) = kept
-    for row, (way, values) in enumerate(RUNS.items()):
-        assert find(figure, f"{way}, runs").get_offsets().tolist() == [pytest.approx([value, row]) for value in values]
-        middle = find(figure, way).lines[0]
-        assert (list(middle.get_xdata()), list(middle.get_ydata())) == (pytest.approx([sum(values) / 3]), [row])
-    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == list(RUNS)
-    assert figure.axes[0].yaxis_inverted()
 
 
 # ---- moved, not drawn anew ----
@@ -93,7 +66,6 @@ MOVES = {
     ),
 }
 LIVE = as_live_figures(MOVES)
-STATIC = {"plot_bits": recorded}
 
 
 @pytest.mark.parametrize("name", MOVES)

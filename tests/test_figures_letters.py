@@ -124,6 +124,7 @@ def test_the_row_is_sorted_and_what_is_told_stands_beside_it():
     row, told = find(figure, "teacher"), find(figure, "what the student is told")
     assert heights(row) == pytest.approx([0.5, 0.25, 0.15, 0.1, 0])
     assert heights(told) == pytest.approx([2 / 3, 1 / 3, 0, 0, 0])
+    assert [bar.get_visible() for bar in told] == [True, True, False, False, False]  # else a dash on the axis
     assert find(figure, "elsewhere").get_text() == "25.0 % of the probability is elsewhere"
     assert find(figure, "bias").get_text() == ""
     assert update(REST, 1) == "1 largest and the rest: told a 50.0 %, all others 50.0 %; 0 % is elsewhere"
@@ -132,7 +133,7 @@ def test_the_row_is_sorted_and_what_is_told_stands_beside_it():
     assert text.startswith("3 draws: told ")
     assert text.endswith("0 % on average over draws (this is draw 5)")
     assert find(figure, "bias").get_text() == "0 % on average over draws"
-    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["a", "c", "end", "b", "all\nothers"]
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["a", "c", "end", "b", "rest"]
 
 
 # ---- moved, not drawn anew ----

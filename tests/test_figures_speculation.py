@@ -45,13 +45,13 @@ def shown(live, kind):
 def test_every_letter_is_where_its_round_has_it():
     live = speculation()
     live.set(drafts=3, name=0)
-    assert shown(live, "stands") == {(0, 0): "s", (0, 1): "m", (1, 0): "t", (1, 1): "h", (1, 2): "."}
-    assert shown(live, "refused") == {(0, 2): "y"}
+    assert shown(live, "accepted") == {(0, 0): "s", (0, 1): "m", (1, 0): "t", (1, 1): "h", (1, 2): "."}
+    assert shown(live, "rejected") == {(0, 2): "y"}
     assert shown(live, "teacher") == {(0, 3): "i"}
     assert find(live.figure, "name").get_text() == "smith: 2 calls of the teacher"
     assert find(live.figure, "struck out").get_xydata()[0] == pytest.approx([2.05, 0.5])
     live.set(drafts=1)
-    assert shown(live, "stands") == {}
+    assert shown(live, "accepted") == {}
     assert shown(live, "teacher") == {(row, 1): letter for row, letter in enumerate("ann.")}
 
 
@@ -62,6 +62,9 @@ def test_symbols_and_speed_follow_the_drafts_and_the_cost():
     assert find(live.figure, "speed now").get_xydata()[0] == pytest.approx([2, 2.0 / 1.5])
     assert find(live.figure, "speed at this cost").get_ydata() == pytest.approx([1.4 / 1.25, 2 / 1.5, 2.5 / 1.75])
     assert find(live.figure, "speed here").get_ydata() == pytest.approx([1.4 / 1.7, 2 / 2.4, 2.5 / 3.1])
+    assert find(live.figure, "cost").get_text() == "blue: a draft costs 0.25 of a call"
     assert find(live.figure, "formula").get_ydata() == pytest.approx([1.8, 2.44, 2.952])
-    assert live.text.startswith("2 drafts a round, smith: smy: 2 stand, then i; th.: 3 stand, then –. 2.00 symbols a call")
+    assert live.text.startswith(
+        "2 drafts per round, smith: smy: 2 accepted, then i; th.: 3 accepted, then –. 2.00 symbols per call"
+    )
     assert "costs 0.25 of a call that is 1.33 times as fast" in live.text

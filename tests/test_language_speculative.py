@@ -17,6 +17,7 @@ from course_lib.language import (
     speculate,
     speculative,
     surnames,
+    symbols_per_call,
     write_names,
 )
 from course_lib.loops import HardLabels, fit
@@ -243,3 +244,31 @@ def test_expected_symbols_by_hand():
 def test_wrong_arguments(teacher, student, arguments, message):
     with pytest.raises(ValueError, match=message):
         speculate(teacher, student, **{"count": 1, **arguments})
+
+
+# ---- symbols per call, without drawing a draft ----
+
+
+def counted(made):
+    return sum(len(each.text) + 1 for each in made) / sum(each.teacher_calls for each in made)
+
+
+def test_a_student_that_is_the_teacher_needs_a_call_for_as_many_drafts_and_one_more():
+    teacher = pretrained_language_teacher()
+    names = encode(["ann", "smithe", "o"])  # 4, 7 and 2 symbols
+    assert symbols_per_call(teacher, teacher, names, 1) == pytest.approx(13 / (2 + 4 + 1))
+    assert symbols_per_call(teacher, teacher, names, 2) == pytest.approx(13 / (2 + 3 + 1))
+    assert symbols_per_call(teacher, teacher, names, 8) == pytest.approx(13 / 3)
+
+
+@pytest.mark.parametrize("drafts", [1, 3])
+def test_symbols_per_call_are_those_of_names_that_were_drafted(drafts):
+    teacher, student = pretrained_language_teacher(), new_language_student(seed=0)
+    found = symbols_per_call(teacher, student, encode(write_names(teacher, 1000)), drafts)
+    assert found == pytest.approx(counted(speculate(teacher, student, 150, drafts=drafts)), rel=0.06)
+
+
+@pytest.mark.parametrize("drafts", [0, 1.5, True])
+def test_symbols_per_call_wants_a_number_of_drafts(drafts):
+    with pytest.raises((TypeError, ValueError), match="drafts"):
+        symbols_per_call(new_language_student(), new_language_student(), encode(["ann"]), drafts)

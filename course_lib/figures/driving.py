@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from course_lib.figures.parts import draw_runs
 from course_lib.figures.style import COLOURS, StaticFigure, log_axis, styled
 
-EDGE = 1.0  # offset of the road's edge
+EDGE, FENCE = 1.0, 4.0  # offsets of the road's edge, and of a fence that stops the car
 DRIVEN = {"color": COLOURS["highlight"], "linewidth": 2.2}
 TAUGHT = {"color": COLOURS["teacher"], "linewidth": 1.4, "linestyle": "--"}
 
@@ -31,11 +31,11 @@ class Drive(NamedTuple):
 
 @styled
 def live_road(
-    edges: tuple[np.ndarray, np.ndarray], teacher: Drive, students: Mapping[float, Drive], gust: int
+    edges: tuple[np.ndarray, np.ndarray], teacher: Drive, students: Mapping[str, Drive], gust: int
 ) -> tuple[Figure, Callable]:
-    """Draw a road from above, with the drives of the teacher and of a student, and both offsets: (figure, update(share, move)).
+    """Draw a road from above, with the drives of the teacher and of a student, and both offsets: (figure, update(who, move)).
 
-    edges: x and y of the left and the right edge, (length, 2) each. students: share of own roads -> its drive. gust: before
+    edges: x and y of the left and the right edge, (length, 2) each. students: who drove in training -> its drive. gust: before
     which move one pushed every car.
     """
     moves = np.arange(len(teacher.offsets))
@@ -54,23 +54,25 @@ def live_road(
     )  # fmt: skip
     below.axhspan(-EDGE, EDGE, color="#E8E8E8", linewidth=0)
     below.axvline(gust, color=COLOURS["quiet"], linewidth=1, zorder=1)
-    below.text(gust, 4.1, "gust ", ha="right", va="top", fontsize=11, color="#555555")
+    below.text(gust, 3.8, "gust ", ha="right", va="top", fontsize=11, color="#555555")
     below.text(len(moves), 0.9, "on the road ", ha="right", va="top", fontsize=11, color="#555555")
-    below.text(len(moves), 3.8, "fence ", ha="right", va="top", fontsize=11, color="#555555")
-    below.set(xlim=(0, len(moves)), ylim=(-4.2, 4.2), yticks=[-4, -1, 1, 4], xlabel="move", ylabel="offset from the middle")
+    for side in (-FENCE, FENCE):
+        below.axhline(side, color="black", linewidth=1, linestyle=(0, (1, 1.5)), zorder=1, gid="fence")
+    below.text(len(moves), FENCE - 0.15, "fence ", ha="right", va="top", fontsize=11, color="#555555")
+    below.set(xlim=(0, len(moves)), ylim=(-4.3, 4.3), yticks=[-4, -1, 0, 1, 4], xlabel="move", ylabel="offset from the middle")
     taught = [above.plot([], [], **TAUGHT, gid="teacher's way")[0], below.plot([], [], **TAUGHT, label="teacher")[0]]
     driven = [above.plot([], [], **DRIVEN, gid="student's way")[0], below.plot([], [], **DRIVEN, label="student")[0]]
     (car,) = above.plot([], [], "o", color=COLOURS["highlight"], markersize=9, markeredgecolor="white", gid="car")
     below.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
 
-    def update(share: float = 0.0, move: int = len(moves)) -> str:
-        student = students[share]
+    def update(who: str = next(iter(students)), move: int = len(moves)) -> str:
+        student = students[who]
         for drive, (way, offset) in ((teacher, taught), (student, driven)):
             way.set_data(*drive.positions[:move].T)
             offset.set_data(moves[:move], drive.offsets[:move])
         car.set_data(*student.positions[move - 1 : move].T)
         return (
-            f"{100 * share:g} % own roads, after move {move}: the student is {student.offsets[move - 1]:+.2f} from the middle "
+            f"{who} drove in training; after move {move} the student is {student.offsets[move - 1]:+.2f} from the middle "
             f"and was off the road in {student.off_road(move)} of {move} moves, the teacher in {teacher.off_road(move)}"
         )
 
@@ -98,6 +100,11 @@ def plot_mistakes(
     square = [1.6 * first * (length / lengths[0]) ** 2 for length in lengths[:4]]
     axes.plot(lengths[:4], square, color=COLOURS["quiet"], linewidth=1, gid="the square")
     axes.text(lengths[:4][-1], square[-1], " the square of\n the length", color="#555555", fontsize=11, va="top")
+    level = [0.55 * teacher[0] * length / lengths[0] for length in lengths]
+    axes.plot(lengths, level, color=COLOURS["quiet"], linewidth=1, gid="in proportion")
+    axes.text(
+        lengths[-1], 0.75 * level[-1], "in proportion \nto the length ", color="#555555", fontsize=11, ha="right", va="top"
+    )
     log_axis(axes.xaxis, lengths)
     log_axis(axes.yaxis, [0.1, 1, 10, 100])
     axes.set(xlim=(lengths[0] / 1.15, lengths[-1] * 1.15), xlabel="length of the road, in moves", ylabel="moves off the road")

@@ -38,14 +38,22 @@ def plot_runs(groups: dict[str, Sequence[float]], ylabel: str, colours: dict[str
 
 
 @styled
-def plot_ways(ways: Mapping[str, Sequence[float]], colours: Mapping[str, str], ylabel: str) -> StaticFigure:
+def plot_ways(
+    ways: Mapping[str, Sequence[float]],
+    colours: Mapping[str, str],
+    ylabel: str,
+    *,
+    teacher: float | None = None,
+    digits: int = 2,
+) -> StaticFigure:
     """Draw the runs of several ways to train one student as rows, each with its mean and 95 % interval, in the order given.
 
-    ways: name -> values in percent, one a seed, all in the same order of seeds; colours: name -> a key of COLOURS.
+    ways: name -> values, one a seed, all in the same order of seeds; colours: name -> a key of COLOURS. teacher: its own value,
+    drawn as a line. digits: of the means and intervals that are written.
     """
     figure = Figure(figsize=(8.8, 0.62 * len(ways) + 1.1), layout="constrained")
     axes, lines = figure.subplots(), []
-    lowest, highest = min(map(min, ways.values())), max(map(max, ways.values()))
+    everything = [value for values in ways.values() for value in values] + ([] if teacher is None else [teacher])
     for row, (name, values) in enumerate(ways.items()):
         key, interval = colours[name], mean_interval(values)
         axes.scatter(
@@ -53,10 +61,15 @@ def plot_ways(ways: Mapping[str, Sequence[float]], colours: Mapping[str, str], y
         )
         style = {"fmt": MARKERS[key], "color": COLOURS[key], "markersize": 9, "capsize": 5}
         axes.errorbar([interval.mean], [row - 0.1], xerr=[interval.half_width], **style)
-        axes.text(1.01, row, str(interval), va="center", fontsize=12, transform=axes.get_yaxis_transform())
-        lines.append(f"{name}: {interval}")
+        written = f"{interval.mean:.{digits}f} ± {interval.half_width:.{digits}f}"
+        axes.text(1.01, row, written, va="center", fontsize=12, transform=axes.get_yaxis_transform())
+        lines.append(f"{name}: {written}")
+    if teacher is not None:
+        axes.axvline(teacher, color=COLOURS["teacher"], linewidth=1.5, linestyle=":", gid="teacher")
+        axes.text(teacher, -0.5, " teacher", color=COLOURS["teacher"], va="top", fontsize=11, bbox=BEHIND)
+        lines.append(f"teacher: {teacher:.{digits}f}")
     axes.set_yticks(range(len(ways)), ways)
-    axes.set(ylim=(len(ways) - 0.5, -0.6), xlim=(math.floor(lowest), math.ceil(highest)), xlabel=ylabel)
+    axes.set(ylim=(len(ways) - 0.5, -0.6), xlim=(math.floor(min(everything)), math.ceil(max(everything))), xlabel=ylabel)
     axes.tick_params(axis="y", length=0, labelsize=12)
     axes.grid(axis="x")
     return StaticFigure(figure, f"{ylabel}, mean and 95 % interval of {len(values)} runs. " + "; ".join(lines))

@@ -1,19 +1,18 @@
-"""The figures of notebook 08 that show students of names: how they learn, and what they need for a letter in the end."""
+"""The figures of notebook 08 that show students of names: how they learn."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
-from course_lib.figures.style import BEHIND, COLOURS, MARKERS, StaticFigure, styled
-from course_lib.metrics import mean_interval
+from course_lib.figures.style import BEHIND, COLOURS, MARKERS, styled
 
 DASHES = {"labels": "--", "distilled": "-"}
 PANELS = {"own": "on the names it learns from", "held out": "on names it never saw"}
 
 
 class Bits(NamedTuple):
-    """A student's bits a letter, measured while it trains: lists that grow."""
+    """A student's bits per letter, measured while it trains: lists that grow."""
 
     epochs: list[int]
     own: list[float]
@@ -24,7 +23,7 @@ class Bits(NamedTuple):
 def live_bits(students: Mapping[str, Bits], epochs: int, teacher: float) -> tuple[Figure, Callable]:
     """Show students that train: (figure, update(until)). It draws what `students` holds when it is called.
 
-    students: key of COLOURS and MARKERS -> Bits; teacher: its bits a letter on held-out names. until: the last epoch drawn.
+    students: key of COLOURS and MARKERS -> Bits; teacher: its bits per letter on held-out names. until: the last epoch drawn.
     """
     figure = Figure(figsize=(8.8, 3.3), layout="constrained")
     lines, numbers = {}, {}
@@ -36,7 +35,7 @@ def live_bits(students: Mapping[str, Bits], epochs: int, teacher: float) -> tupl
                 0, 0, "words", fontsize=12, fontweight="bold", clip_on=True, gid=f"{name}, {panel}, number"
             )
         axes.set_title(PANELS[panel], fontsize=12)
-        axes.set(xlim=(0, 1.17 * epochs), ylim=(2.6, 4.1), xlabel="epoch", ylabel="bits a letter (down is better)")
+        axes.set(xlim=(0, 1.17 * epochs), ylim=(2.6, 4.1), xlabel="epoch", ylabel="bits per letter (down is better)")
         axes.grid(axis="y")
         if panel == "held out":
             axes.axhline(teacher, color=COLOURS["teacher"], linewidth=1.5, linestyle=":")
@@ -60,46 +59,6 @@ def live_bits(students: Mapping[str, Bits], epochs: int, teacher: float) -> tupl
                 )
         for (_, panel), number in numbers.items():  # the lowest below its mark, others above: clear of each other
             number.set_va("top" if number.get_position()[1] == min(last[panel], default=0) else "bottom")
-        return f"Bits a letter until epoch {until} of {epochs}. " + ("; ".join(said) or "Nothing measured yet")
+        return f"Bits per letter until epoch {until} of {epochs}. " + ("; ".join(said) or "Nothing measured yet")
 
     return figure, update
-
-
-@styled
-def plot_bits(
-    runs: Mapping[str, Sequence[float]], keys: Mapping[str, str], teacher: float, label: str = "bits a letter, held out"
-) -> StaticFigure:
-    """Draw what students that were told in several ways need for a letter: runs, mean and 95 % interval, a row for each way.
-
-    runs: way -> values, one a seed, in the same order; keys: way -> key of COLOURS and MARKERS; teacher: its own value.
-    """
-    figure = Figure(figsize=(8.8, 1.1 + 0.36 * len(runs)), layout="constrained")
-    axes = figure.subplots()
-    texts = []
-    for row, (way, values) in enumerate(runs.items()):
-        key, interval = keys[way], mean_interval(values)
-        axes.scatter(
-            values,
-            [row] * len(values),
-            s=24,
-            color=COLOURS[key],
-            marker=MARKERS[key],
-            alpha=0.45,
-            zorder=2,
-            label=f"{way}, runs",
-        )
-        axes.errorbar(
-            [interval.mean], [row], xerr=[interval.half_width], fmt=MARKERS[key], color=COLOURS[key], markersize=9, capsize=5,
-            markeredgecolor="white", zorder=3, label=way,
-        )  # fmt: skip
-        axes.text(1.01, row, f"{interval.mean:.3f}", transform=axes.get_yaxis_transform(), va="center", fontsize=12)
-        texts.append(f"{way} {interval.mean:.3f} ± {interval.half_width:.3f}")
-    axes.axvline(teacher, color=COLOURS["teacher"], linewidth=1.5, linestyle=":")
-    axes.text(teacher, -0.62, " teacher", color=COLOURS["teacher"], va="center", fontsize=11)
-    axes.set_yticks(range(len(runs)), runs)
-    axes.set(ylim=(len(runs) - 0.5, -0.9), xlabel=f"{label} (left is better)")
-    axes.tick_params(axis="y", length=0, labelsize=12)
-    axes.spines["left"].set_visible(False)
-    axes.grid(axis="x")
-    count = len(next(iter(runs.values())))
-    return StaticFigure(figure, f"{label}, mean and 95 % interval of {count} runs: {', '.join(texts)}; teacher {teacher:.3f}")

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from matplotlib.colors import LinearSegmentedColormap, LogNorm
+from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -17,6 +18,13 @@ APART = LinearSegmentedColormap.from_list("apart", ["#8A3D00", "#E0A070", "#FFFF
     bad="#E4E4E4"
 )
 WAYS = ("the whole row", "k largest, renormalised", "k largest and the rest", "k draws")
+
+
+def set_and_hide(bars: BarContainer, values: Sequence[float]) -> None:
+    """Give each bar its height, and hide one lower than a pixel: an open bar would leave a dash on the axis."""
+    set_bars(bars, values)
+    for bar, value in zip(bars, values, strict=True):
+        bar.set_visible(value > 0.003)
 
 
 def words_for(symbols: Sequence[str]) -> list[str]:
@@ -65,7 +73,7 @@ def live_next_letter(
         said = []
         for label, (_, ask) in sources.items():
             p = ask(prefix).tolist()
-            set_bars(bars[label], p)
+            set_and_hide(bars[label], p)
             said.append(f"{label} {top_letters(p, symbols) or 'nothing'}")
         names = count(prefix)
         begun.set_text(f"{prefix}…")
@@ -97,7 +105,7 @@ def plot_likeness(likeness: Tensor, symbols: Sequence[str], order: str, limit: f
     bar = figure.colorbar(image, ax=axes, shrink=0.8, ticks=[1 / limit, 1 / 2, 1, 2, limit], extend="both")
     bar.ax.set_yticklabels([f"1/{limit:g}", "1/2", "1", "2", f"{limit:g}"])
     bar.ax.minorticks_off()
-    bar.set_label("likely together, against chance")
+    bar.set_label("times as alike as by chance")
     nearest = []
     for number, letter in enumerate(order):
         others = shown[number].clone()
@@ -115,7 +123,7 @@ class Kept(NamedTuple):
 
     told: list[float]  # (n,), what it is told of each symbol; 0 where it is told nothing
     rest: float  # what it is told of all others together; 0 where that is not told
-    elsewhere: float  # the share of the probability that this puts elsewhere than p: a total variation
+    elsewhere: float  # the fraction of the probability that this puts elsewhere than p: the total variation
     bias: float  # the same of the average over all draws; `elsewhere` where nothing is drawn
 
 
@@ -149,7 +157,7 @@ def live_kept(p: Tensor, symbols: Sequence[str], prefix: str) -> tuple[Figure, C
     styles = {"teacher": filled("teacher", 0), "what the student is told": outlined("highlight", 1.6)}
     teacher, told = paired_bars(axes, n + 1, styles, width=0.36)
     axes.set(xlim=(-0.7, n + 0.7), ylim=(0, 1), ylabel=f"probability after {prefix}…")
-    axes.set_xticks(range(n + 1), [*names, "all\nothers"])
+    axes.set_xticks(range(n + 1), [*names, "rest"])
     axes.tick_params(axis="x", length=0, labelsize=12)
     axes.tick_params(axis="y", labelsize=11)
     axes.axvline(n - 0.5, color=COLOURS["quiet"], linewidth=1)
@@ -162,8 +170,8 @@ def live_kept(p: Tensor, symbols: Sequence[str], prefix: str) -> tuple[Figure, C
 
     def update(way: str = WAYS[1], k: int = 3, draw: int = 0) -> str:
         now = keep(p, way, k, draw)
-        set_bars(teacher, [*p.tolist(), p[k:].sum().item() if now.rest else 0])
-        set_bars(told, [*now.told, now.rest])
+        set_and_hide(teacher, [*p.tolist(), p[k:].sum().item() if now.rest else 0])
+        set_and_hide(told, [*now.told, now.rest])
         named = way.replace("k ", f"{k} ", 1)
         lines["way"].set_text(named)
         lines["elsewhere"].set_text(f"{percent(now.elsewhere)} of the probability is elsewhere")

@@ -1,6 +1,6 @@
 """Small language models of surnames: data, a transformer, writing, training on sequences, speculative decoding, serving."""
 
-from course_lib.language.measures import acceptance, bits_per_letter, kl_per_name, mean_acceptance
+from course_lib.language.measures import acceptance, bits_per_letter, kl_per_name, mean_acceptance, symbols_per_call
 from course_lib.language.names import SYMBOLS, Surnames, decode, encode, shift, surnames
 from course_lib.language.objectives import OnPolicy
 from course_lib.language.speculative import Speculation, accept_drafts, expected_symbols, speculate
@@ -35,5 +35,6 @@ __all__ = [
     "shift",
     "speculate",
     "surnames",
+    "symbols_per_call",
     "write_names",
 ]
