@@ -97,9 +97,7 @@ def shoot(path: Path, folder: Path) -> None:
     formatter = shell.display_formatter.mimebundle_formatter
     formatter.for_type(LiveFigure, lambda live, **_: shown.append(live) or {FILM: len(shown) - 1, "text/plain": live.text})
     # The last line of a cell is an output like any other.
-    shell.display_trap.hook = lambda value: (
-        None if value is None else display(value)
-    )
+    shell.display_trap.hook = lambda value: None if value is None else display(value)
     os.chdir(path.parent)
     for number in cells_of_figures(path):
         with capture_output() as captured:
