@@ -113,16 +113,13 @@ def _track(live: LiveFigure, name: str, values: list, start) -> Track:
         labels = {value: label for label, value in control._options_full}
         words = [str(labels[value]) for value in values]
     else:
-        kind, words = ("slider" if isinstance(control, NUMBERS) else "menu"), [_word(control, value) for value in values]
+        kind = "slider" if isinstance(control, NUMBERS) else "menu"
+        words = [_word(control, value) for value in values]
     return Track(name, live.labels[name], kind, values, words, values.index(start))
 
 
 def _word(control: widgets.Widget, value) -> str:
-    """Return a value as the slider's own number would say it."""
-    try:
-        return f"{float(format(value, control.readout_format)):g}"
-    except (AttributeError, ValueError):  # a field for text; or a format that the page knows and Python does not
-        return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:.{3 if control.has_trait('base') else 4}g}" if isinstance(value, float) else str(value)
 
 
 def _distinct(values: Iterable) -> list:

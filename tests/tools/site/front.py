@@ -35,8 +35,8 @@ other nine appears, in proportion, and that is what a student learns from. Far t
 left to learn.</p>
 
 <nav class="doors" aria-label="Where to begin">
-<a href="{first}.html"><b>Learn</b><span>{count} short notebooks, figures that move, students trained in seconds. Read them here,
-or run them.</span></a>
+<a href="{first}.html"><b>Learn</b><span>{count} short notebooks, figures that move, students trained in seconds. Read them
+here, or run them.</span></a>
 <a href="README.html#for-instructors"><b>Teach</b><span>Exercises that name the usual mistakes, and one command that grades a
 class.</span></a>
 <a href="README.html#use-the-loss-in-your-own-work"><b>Use the loss</b><span>One file to copy: exact in half precision, quick on
