@@ -11,7 +11,7 @@ from PIL import Image
 from course_lib.live import LiveFigure, log_slider
 from course_lib.live import film as films
 from course_lib.live.film import Reel, film
-from course_lib.live.states import product_of, spread, tracks_of
+from course_lib.live.states import plan, spread
 
 
 def bars(stills=(), **controls):
@@ -41,8 +41,8 @@ def shown(made, number):
 
 
 def assert_films(live, made):
-    for number, state in enumerate(product_of(made.tracks)):
-        live.set(**state)
+    for number in range(len(made.states)):
+        live.set(**made.values(number))
         wanted = np.array(Image.open(io.BytesIO(live.png())).convert("RGB")).astype(int)
         apart = np.abs(shown(made, number) - wanted)
         assert made.texts[number] == live.text
@@ -151,7 +151,9 @@ def test_a_reel_keeps_every_other_state_of_many_and_always_the_last():
 
 def values_of(budget, start=None, **controls):
     live = LiveFigure(Figure(), lambda **values: "", **controls)
-    return {track.name: track.values for track in tracks_of(live, {**live.values, **(start or {})}, budget)}
+    tracks, states = plan(live, {**live.values, **(start or {})}, budget)
+    assert len(states) <= max(budget, 1)
+    return {track.name: track.values for track in tracks}
 
 
 def test_the_finest_slider_moves_in_many_steps_the_others_stand_where_it_matters():
@@ -168,21 +170,31 @@ def test_menus_and_checkboxes_have_all_options_while_there_is_room():
         "on": [False, True],
     }
     found = values_of(40, x=(0, 9), kind=list("abcdefgh"), on=False)
-    assert len(found["x"]) == 10
-    assert found["kind"] == ["a", "b"]
+    assert [len(values) for values in found.values()] == [10, 3, 2]
 
 
-def test_the_budget_is_kept_and_a_field_for_text_has_what_stills_say():
-    found = values_of(60, T=(1, 100, "log"), scale=(0.5, 10.0, 0.5), classes=[2, 3, 10, 100], distance=(0.1, 1.0, 0.1))
-    assert np.prod([len(values) for values in found.values()]) <= 60
-    assert len(found["T"]) >= 15
+def test_of_many_controls_one_moves_at_a_time():
+    controls = {"T": (1, 100, "log"), "scale": (0.5, 10.0, 0.5), "classes": [2, 3, 10, 100]}
+    live = LiveFigure(Figure(), lambda **values: "", **controls)
+    tracks, states = plan(live, live.values, 60)
+    start = [track.start for track in tracks]
+    assert [len(track.values) for track in tracks] == [10, 3, 4]
+    assert len(states) == len(set(states)) == 60
+    assert all((scale == start[1]) or (classes == start[2]) for _, scale, classes in states)
+    assert tuple(start) in states
+
+
+def test_a_field_for_text_has_what_stills_say():
     assert values_of(9, name=widgets.Text("sz")) == {"name": ["sz"]}
+    live = LiveFigure(Figure(), lambda name: "", name=widgets.Text("sz"), stills=[{"name": "joh"}, {"name": "q"}])
+    (track,), states = plan(live, {"name": "joh"}, 9)
+    assert (track.kind, track.words, states) == ("menu", ["joh", "q"], [(0,), (1,)])
 
 
 def test_a_selection_slider_keeps_its_words():
     slider = widgets.SelectionSlider(options=[("0 %", 0.0), ("50 %", 0.5)], description="own roads")
     live = LiveFigure(Figure(), lambda share, x: "", share=slider, x=(0.0, 1.0, 0.25))
-    share, x = tracks_of(live, live.values, 99)
+    share, x = plan(live, live.values, 99)[0]
     assert (share.label, share.kind, share.words) == ("own roads", "slider", ["0 %", "50 %"])
     assert (x.kind, x.words, x.start) == ("slider", ["0", "0.25", "0.5", "0.75", "1"], 2)
 

@@ -12,10 +12,10 @@ import numpy as np
 from PIL import Image
 
 from course_lib.live.figure import LiveFigure
-from course_lib.live.states import Track, product_of, tracks_of
+from course_lib.live.states import Track, plan
 
 MOST_FRAMES, FEWEST_FRAMES = 120, 24
-MOST_BYTES = 750_000  # of all frames of a film
+MOST_BYTES = 850_000  # of all frames of a film
 SAMPLES = 9  # states looked at beforehand, for the colours and the size of a frame
 EXACT, COLOURS = 40, 96  # the most frequent colours are kept as they are; the others share the rest of a palette
 MARGIN = 4  # pixels around what changes: at the seam both pictures are the same, however they are scaled
@@ -25,8 +25,8 @@ PACKING = {"format": "WEBP", "lossless": True, "method": 3, "quality": 40}
 class Film(NamedTuple):
     """tracks: the controls. below: a WebP, the whole picture in the state in which the film starts. size: its (width, height)
     in CSS pixels; it has twice as many. region: (left, top, right, bottom), in its pixels, where a frame lies over it.
-    frames: WebPs, no two the same. shown, texts: the number of the frame, and the text equivalent, of each state; states are
-    counted with the last track's values running first.
+    frames: WebPs, no two the same. states: for each the numbers of the tracks' values. shown, texts: of each state the number
+    of its frame, and its text equivalent.
     """
 
     tracks: list[Track]
@@ -34,16 +34,18 @@ class Film(NamedTuple):
     size: tuple[int, int]
     region: tuple[int, int, int, int]
     frames: list[bytes]
+    states: list[tuple[int, ...]]
     shown: list[int]
     texts: list[str]
 
     @property
     def start(self) -> int:
         """The number of the state in which the film starts."""
-        number = 0
-        for track in self.tracks:
-            number = number * len(track.values) + track.start
-        return number
+        return self.states.index(tuple(track.start for track in self.tracks))
+
+    def values(self, number: int) -> dict:
+        """Return the values of the controls in a state."""
+        return _values(self.tracks, self.states[number])
 
 
 class Reel:
@@ -73,15 +75,16 @@ def film(live: LiveFigure, reel: Reel | None = None) -> Film | None:
     start = {**live.values, **(live.stills[0] if live.stills else {})}
     before = live.values
 
-    def look(state: dict) -> tuple[np.ndarray, str]:
-        live.set(**state)
+    def look(values: dict) -> tuple[np.ndarray, str]:
+        live.set(**values)
         return live._painter.pixels()[..., :3], live.text
 
     try:
-        few = product_of(tracks_of(live, start, SAMPLES))
-        if len(few) > 1:
-            tracks = tracks_of(live, start, _affordable([look(state)[0] for state in _spread(few)]))
-            return _packed(live, tracks, product_of(tracks), look)
+        tracks, states = plan(live, start, SAMPLES)
+        if len(states) > 1:
+            few = [_values(tracks, state) for state in _spread(states)]
+            tracks, states = plan(live, start, _affordable([look(values)[0] for values in few]))
+            return _packed(live, tracks, states, [_values(tracks, state) for state in states], look)
     finally:
         if live.controls:
             live.set(**before)
@@ -90,15 +93,18 @@ def film(live: LiveFigure, reel: Reel | None = None) -> Film | None:
         return None
     names = [str(number) for number in range(1, len(shots) + 1)]
     track = Track("shown", "shown while it ran", "slider", list(range(len(shots))), names, len(shots) - 1)
-    return _packed(live, [track], list(shots), lambda shot: (np.array(Image.open(io.BytesIO(shot[0])).convert("RGB")), shot[1]))
+    states = [(number,) for number in range(len(shots))]
+    return _packed(
+        live, [track], states, shots, lambda shot: (np.array(Image.open(io.BytesIO(shot[0])).convert("RGB")), shot[1])
+    )
 
 
-def _packed(live: LiveFigure, tracks: list[Track], states: Sequence, look: Callable) -> Film:
-    """Draw every state, and pack what differs."""
-    colours = Colours([look(state)[0] for state in _spread(states)])
+def _packed(live: LiveFigure, tracks: list[Track], states: list[tuple[int, ...]], scenes: Sequence, look: Callable) -> Film:
+    """Draw every state, of which `look` makes pixels and text from its scene, and pack what differs."""
+    colours = Colours([look(scene)[0] for scene in _spread(scenes)])
     pictures, texts = [], []
-    for state in states:
-        pixels, text = look(state)
+    for scene in scenes:
+        pixels, text = look(scene)
         pictures.append(colours.numbers(pixels))
         texts.append(text)
     region = _region(pictures)
@@ -109,8 +115,12 @@ def _packed(live: LiveFigure, tracks: list[Track], states: Sequence, look: Calla
         shown.append(known.setdefault(part.tobytes(), len(known)))
     shape = (bottom - top, right - left)
     frames = [_webp(colours.values[np.frombuffer(part, np.uint8).reshape(shape)]) for part in known]
-    made = Film(tracks, b"", live._painter.css_size, region, frames, shown, texts)
+    made = Film(tracks, b"", live._painter.css_size, region, frames, states, shown, texts)
     return made._replace(below=_webp(colours.values[pictures[made.start]]))
+
+
+def _values(tracks: list[Track], state: tuple[int, ...]) -> dict:
+    return {track.name: track.values[number] for track, number in zip(tracks, state, strict=True)}
 
 
 def _affordable(pictures: list[np.ndarray]) -> int:
@@ -165,6 +175,10 @@ def _region(pictures: list[np.ndarray]) -> tuple[int, int, int, int]:
     low = [max(0, int(each[0]) - MARGIN) // 2 * 2 for each in (columns, rows)]
     high = [min(side, (int(each[-1]) + MARGIN) // 2 * 2 + 2) for each, side in ((columns, width), (rows, height))]
     return (*low, *high)
+
+
+def _pixels(png: bytes) -> np.ndarray:
+    return np.array(Image.open(io.BytesIO(png)).convert("RGB"))
 
 
 def _webp(pixels: np.ndarray) -> bytes:

@@ -11,7 +11,8 @@ from course_lib.live.controls import value_range
 from course_lib.live.figure import LiveFigure
 
 MOST_STEPS = 41  # of one slider
-FEWEST_STEPS = 15  # of the finest slider: before it gets fewer, others lose values
+FEWEST_STEPS = {0: 2, 1: 15}  # of the finest slider, by how many others there are: before it gets fewer, they lose values
+FEWEST_BESIDE_MANY = 9
 
 NUMBERS = (widgets.IntSlider, widgets.FloatSlider, widgets.FloatLogSlider)
 
@@ -29,32 +30,40 @@ class Track(NamedTuple):
     start: int
 
 
-def tracks_of(live: LiveFigure, start: dict, budget: int) -> list[Track]:
-    """Return the tracks of a figure's controls, in their order, with at most `budget` states in all, if that is possible.
+def plan(live: LiveFigure, start: dict, budget: int) -> tuple[list[Track], list[tuple[int, ...]]]:
+    """Return the tracks of a figure's controls, in their order, and the states that they can be in: for each the numbers of its
+    values. There are at most `budget` states, if that is possible.
 
     start: the values in which the film starts. They are among the states, and so are those of the figure's stills, as far as
-    there is room.
+    there is room. Of several controls beside the finest, each moves while the others stand as in the start, where there is no
+    room for all combinations.
     """
     wanted = {name: _distinct([start[name], *(still.get(name, start[name]) for still in live.stills)]) for name in start}
     every = {name: _values(control, wanted[name]) for name, control in live.controls.items()}
     sliders = [name for name, control in live.controls.items() if isinstance(control, NUMBERS)]
     finest = max(sliders or every, key=lambda name: len(every[name]), default=None)
     matter = {name: _that_matter(live.controls[name], wanted[name], values) for name, values in every.items() if name != finest}
-    room = _room(matter, budget)
-    while room < min(FEWEST_STEPS, len(every.get(finest, ()))) and any(len(values) > 1 for values in matter.values()):
+    fewest = min(FEWEST_STEPS.get(len(matter), FEWEST_BESIDE_MANY), len(every.get(finest, ())))
+    together = budget // math.prod(len(values) for values in matter.values()) >= fewest
+    while not together and budget // _planes(matter) < fewest and any(len(values) > 2 for values in matter.values()):
         largest = max(reversed(matter), key=lambda name: len(matter[name]))
         matter[largest].pop()
-        room = _room(matter, budget)
     chosen = {name: [value for value in every[name] if value in values] for name, values in matter.items()}
     if finest is not None:
-        chosen[finest] = spread(every[finest], min(room, MOST_STEPS), wanted[finest])
-    return [_track(live, name, chosen[name], start[name]) for name in live.controls]
+        planes = math.prod(len(values) for values in matter.values()) if together else _planes(matter)
+        chosen[finest] = spread(every[finest], min(budget // planes, MOST_STEPS), wanted[finest])
+    tracks = [_track(live, name, chosen[name], start[name]) for name in live.controls]
+    states = product(*(range(len(track.values)) for track in tracks))
+    return tracks, [state for state in states if together or _moved(tracks, state, finest) <= 1]
 
 
-def product_of(tracks: list[Track]) -> list[dict]:
-    """Return every state, each a value by name, the last track's values running first."""
-    names = [track.name for track in tracks]
-    return [dict(zip(names, values, strict=True)) for values in product(*(track.values for track in tracks))]
+def _planes(matter: dict[str, list]) -> int:
+    """Return in how many ways one control at most is not where it starts."""
+    return 1 + sum(len(values) - 1 for values in matter.values())
+
+
+def _moved(tracks: list[Track], state: tuple[int, ...], finest: str | None) -> int:
+    return sum(number != track.start for track, number in zip(tracks, state, strict=True) if track.name != finest)
 
 
 def spread(values: list, count: int, wanted: Iterable = ()) -> list:
@@ -69,11 +78,6 @@ def spread(values: list, count: int, wanted: Iterable = ()) -> list:
             near = min(chosen - kept, key=lambda other: abs(other - number), default=None)
             chosen = (chosen - {near}) | {number}
     return [values[number] for number in sorted(chosen)]
-
-
-def _room(matter: dict[str, list], budget: int) -> int:
-    """Return how many values are left for one more control."""
-    return budget // math.prod(len(values) for values in matter.values())
 
 
 def _values(control: widgets.Widget, wanted: list) -> list:

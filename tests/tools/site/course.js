@@ -3,7 +3,7 @@
 "use strict";
 
 for (const film of document.querySelectorAll("figure.film")) {
-  const {tracks, shown, texts} = JSON.parse(film.querySelector("script").textContent);
+  const {tracks, states, shown, texts} = JSON.parse(film.querySelector("script").textContent);
   const controls = [...film.querySelectorAll(".film-controls input, .film-controls select")];
   const over = film.querySelector(".film-over"), below = film.querySelector(".film-below");
   const words = film.querySelector("[role=status]");
@@ -13,8 +13,13 @@ for (const film of document.querySelectorAll("figure.film")) {
 
   const valueOf = control =>
     control.type === "checkbox" ? Number(control.checked) : control.tagName === "SELECT" ? control.selectedIndex : Number(control.value);
-  const stateOf = values => values.reduce((number, value, track) => number * tracks[track].length + value, 0);
+  const numbers = new Map(states.map((state, number) => [state.join(), number]));
+  const stateOf = values => numbers.get(values.join());
   const values = () => controls.map(valueOf);
+  const start = controls.map(control =>
+    control.type === "checkbox" ? Number(control.defaultChecked)
+      : control.tagName === "SELECT" ? Math.max(0, [...control.options].findIndex(option => option.defaultSelected))
+      : Number(control.defaultValue));
 
   function load(number) {
     if (!frames.has(number)) {
@@ -32,12 +37,24 @@ for (const film of document.querySelectorAll("figure.film")) {
   function around(track) {
     const now = values(), found = [];
     for (let value = 0; value < tracks[track].length; value++) {
-      found.push([Math.abs(value - now[track]), shown[stateOf(now.map((each, other) => (other === track ? value : each)))]]);
+      const state = stateOf(now.map((each, other) => (other === track ? value : each)));
+      if (state !== undefined) found.push([Math.abs(value - now[track]), shown[state]]);
     }
     return found.sort((a, b) => a[0] - b[0]).map(each => each[1]);
   }
 
-  function show() {
+  // Where a state was not filmed, the other controls go back to where they start: one moves at a time.
+  function goBack(moved) {
+    controls.forEach((control, track) => {
+      if (track === moved || track === finest) return;
+      if (control.type === "checkbox") control.checked = Boolean(start[track]);
+      else if (control.tagName === "SELECT") control.selectedIndex = start[track];
+      else control.value = start[track];
+    });
+  }
+
+  function show(moved) {
+    if (stateOf(values()) === undefined) goBack(moved);
     const now = values(), state = stateOf(now);
     controls.forEach((control, track) => {
       const word = tracks[track][now[track]], said = control.closest("label").querySelector("output");
@@ -62,18 +79,14 @@ for (const film of document.querySelectorAll("figure.film")) {
   }
 
   controls.forEach((control, track) => {
-    control.addEventListener("input", show);
+    control.addEventListener("input", () => show(track));
     // Who touches a control is about to move it.
     for (const event of ["pointerenter", "focus"]) control.addEventListener(event, () => around(track).forEach(load));
   });
 
   addPlay(film, controls[finest], controls, show);
-  const reset = () => { if (stateOf(values()) !== Number(film.dataset.start)) show(); }; // a page that comes back keeps its inputs
-  film.dataset.start = stateOf(controls.map(control =>
-    control.type === "checkbox" ? Number(control.defaultChecked)
-      : control.tagName === "SELECT" ? Math.max(0, [...control.options].findIndex(option => option.defaultSelected))
-      : Number(control.defaultValue)));
-  window.addEventListener("pageshow", reset);
+  // A page that comes back keeps what its inputs stood at.
+  window.addEventListener("pageshow", () => { if (values().join() !== start.join()) show(finest); });
 
   new IntersectionObserver((entries, observer) => {
     if (entries.some(entry => entry.isIntersecting)) {

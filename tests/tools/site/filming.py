@@ -33,6 +33,7 @@ from tests.tools import address
 CACHE = address.ROOT / "build" / "films"
 AT_A_TIME = 2
 FILM = "application/x-film"  # what a LiveFigure gives of itself while it is filmed
+REFERENCE = "state-"  # how the names of pictures begin that only tests need
 PICTURES = ("image/png", FILM)
 
 
@@ -112,6 +113,7 @@ def shoot(path: Path, folder: Path) -> None:
                 made = film(live, reels.get(id(live)))
                 if made is not None:
                     write(made, folder / f"{number}-{place}")
+                    write_references(made, live, folder / f"{number}-{place}")
 
 
 def _pictures(outputs: list) -> list[dict]:
@@ -129,8 +131,24 @@ def write(made: Film, folder: Path) -> None:
     for number, frame in enumerate(made.frames):
         (folder / f"{number:03d}.webp").write_bytes(frame)
     tracks = [{**track._asdict(), "values": [_plain(value) for value in track.values]} for track in made.tracks]
-    rest = {"tracks": tracks, "size": made.size, "region": made.region, "shown": made.shown, "texts": made.texts}
+    rest = {
+        "tracks": tracks,
+        "size": made.size,
+        "region": made.region,
+        "states": made.states,
+        "shown": made.shown,
+        "texts": made.texts,
+    }
     (folder / "film.json").write_text(json.dumps({**rest, "start": made.start}), encoding="utf8")
+
+
+def write_references(made: Film, live: LiveFigure, folder: Path) -> None:
+    """Write what the figure itself shows in a few states, by which tests tell that a page shows the same. They are not published."""
+    before = live.values
+    for number in sorted({0, len(made.states) // 2, len(made.states) - 1} if live.controls else ()):
+        live.set(**made.values(number))
+        (folder / f"{REFERENCE}{number}.png").write_bytes(live.png())
+    live.set(**before)
 
 
 def _plain(value):

@@ -18,7 +18,10 @@ def film_figure(folder: str, film: dict, still: str, drawn: tuple[int, int], alt
     places = {"left": left / width, "top": top / height, "width": (right - left) / width, "height": (bottom - top) / height}
     over = "; ".join(f"{name}: {100 * share:.4f}%" for name, share in places.items())
     text = film["texts"][film["start"]]
-    data = {"tracks": [track["words"] for track in film["tracks"]], "shown": film["shown"], "texts": film["texts"]}
+    data = {
+        "tracks": [track["words"] for track in film["tracks"]],
+        **{name: film[name] for name in ("states", "shown", "texts")},
+    }
     controls = "".join(_control(track) for track in film["tracks"])
     return f"""<figure class="film" data-frames="{_said(folder)}">
 <div class="film-moves">

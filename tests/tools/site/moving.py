@@ -34,7 +34,7 @@ def put_films(notebook: NotebookNode, films: Path, out: Path, address: str) -> N
         if picture >= len(pictures):
             raise RuntimeError(f"cell {number} shows a live figure as picture {picture}, and saved {len(pictures)} pictures")
         output, name = pictures[picture], f"{number}-{picture}"
-        shutil.copytree(films / name, out / name, ignore=shutil.ignore_patterns("film.json"))
+        shutil.copytree(films / name, out / name, ignore=shutil.ignore_patterns("film.json", "state-*"))
         saved, said = output.data["image/png"], output.metadata["image/png"]
         Image.open(io.BytesIO(base64.b64decode(saved))).convert("RGB").save(out / name / "still.webp", lossless=True)
         drawn = (said["width"], said["height"])
