@@ -143,7 +143,7 @@ def write(made: Film, folder: Path) -> None:
 
 
 def write_references(made: Film, live: LiveFigure, folder: Path) -> None:
-    """Write what the figure itself shows in a few states, by which tests tell that a page shows the same. They are not published."""
+    """Write what the figure itself shows in a few states: tests tell by them that a page shows the same. Not published."""
     before = live.values
     for number in sorted({0, len(made.states) // 2, len(made.states) - 1} if live.controls else ()):
         live.set(**made.values(number))
