@@ -159,9 +159,13 @@ def has_a_frame_and_words_for_every_state_of_a_film(site, name):
 
 @of_pages
 def labels_every_control(site, name):
-    """By a label around it, which every browser and screen reader ties to it, with words of its own."""
-    controls = soup(site, name).article.find_all(["input", "select"])
-    return [tag for tag in controls if not (tag.find_parent("label") and tag.find_parent("label").get_text(strip=True))]
+    """By a label of its own, with words, that names it or stands around it and nothing else that could have one."""
+    article, found = soup(site, name).article, []
+    for tag in article.find_all(["input", "select"]):
+        label = (tag.get("id") and article.find("label", attrs={"for": tag["id"]})) or tag.find_parent("label")
+        if not label or not label.get_text(strip=True) or label.find("output"):
+            found.append(tag)
+    return found
 
 
 @of_pages

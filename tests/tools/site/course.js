@@ -27,7 +27,8 @@ for (const film of document.querySelectorAll("figure.film")) {
       image.alt = "";
       image.decoding = "sync"; // a frame is never shown half
       image.src = `${film.dataset.frames}/${String(number).padStart(3, "0")}.webp`;
-      image.ready = image.decode().then(() => { image.there = true; }, () => frames.delete(number));
+      image.ready = new Promise(resolve => { image.onload = () => { image.there = true; resolve(); }; });
+      image.onerror = () => frames.delete(number); // asked for again when it is needed again
       frames.set(number, image);
     }
     return frames.get(number);
@@ -57,9 +58,11 @@ for (const film of document.querySelectorAll("figure.film")) {
     if (stateOf(values()) === undefined) goBack(moved);
     const now = values(), state = stateOf(now);
     controls.forEach((control, track) => {
-      const word = tracks[track][now[track]], said = control.closest("label").querySelector("output");
-      if (said) said.textContent = word;
-      if (control.type === "range") control.setAttribute("aria-valuetext", word);
+      const word = tracks[track][now[track]], said = control.parentElement.querySelector("output");
+      if (control.type === "range") {
+        said.textContent = word;
+        control.setAttribute("aria-valuetext", word);
+      }
     });
     words.textContent = below.alt = texts[state];
     wanted = shown[state];
@@ -103,7 +106,7 @@ function addPlay(film, slider, controls, show) {
   let timer = 0;
   button.type = "button";
   button.className = "film-play";
-  const label = slider.closest("label").querySelector("span").firstChild.textContent.trim();
+  const label = slider.labels[0].textContent;
   const stop = () => {
     clearInterval(timer);
     timer = 0;

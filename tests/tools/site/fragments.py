@@ -22,7 +22,8 @@ def film_figure(folder: str, film: dict, still: str, drawn: tuple[int, int], alt
         "tracks": [track["words"] for track in film["tracks"]],
         **{name: film[name] for name in ("states", "shown", "texts")},
     }
-    controls = "".join(_control(track) for track in film["tracks"])
+    name = folder.rpartition("/")[2]
+    controls = "".join(_control(track, f"film-{name}-{number}") for number, track in enumerate(film["tracks"]))
     return f"""<figure class="film" data-frames="{_said(folder)}">
 <div class="film-moves">
 <div class="film-controls">{controls}</div>
@@ -37,7 +38,7 @@ def film_figure(folder: str, film: dict, still: str, drawn: tuple[int, int], alt
 </figure>"""
 
 
-def _control(track: dict) -> str:
+def _control(track: dict, name: str) -> str:
     """Return a control: an input that every browser and screen reader knows, with its label, and what it stands at."""
     label, words, start = html.escape(track["label"]), track["words"], track["start"]
     if track["kind"] == "checkbox":
@@ -47,10 +48,15 @@ def _control(track: dict) -> str:
             f"<option{' selected' * (number == start)}>{html.escape(word)}</option>" for number, word in enumerate(words)
         )
         return f"<label>{label} <select>{options}</select></label>"
-    most, now = len(words) - 1, _said(words[start])
+    now = _said(words[start])
+    return _slider(label, name, now, f'min="0" max="{len(words) - 1}" value="{start}" aria-valuetext="{now}"')
+
+
+def _slider(label: str, name: str, now: str, settings: str, unit: str = "") -> str:
+    """Return a slider under its label and what it stands at. That is outside of the label, which else would belong to it."""
     return (
-        f'<label class="film-slider"><span>{label} <output>{now}</output></span>'
-        f'<input type="range" min="0" max="{most}" value="{start}" aria-valuetext="{now}"></label>'
+        f'<div class="film-slider"><div><label for="{name}">{label}</label> <output for="{name}" aria-live="off">{now}</output>{unit}</div>'
+        f'<input id="{name}" type="range" {settings}></div>'
     )
 
 
@@ -72,10 +78,8 @@ def guess_form(question: dict, answer: str, name: str) -> str:
     else:
         low, high, step = question["answers"]
         unit = f" {html.escape(question['unit'])}" if question["unit"] else ""
-        fields = (
-            f'<label class="film-slider"><span>Your guess <output>{low:g}</output>{unit}</span>'
-            f'<input type="range" min="{low:g}" max="{high:g}" step="{step:g}" value="{low:g}"></label>'
-        )
+        settings = f'min="{low:g}" max="{high:g}" step="{step:g}" value="{low:g}"'
+        fields = _slider("Your guess", _said(name), f"{low:g}", settings, unit)
         kind = "number"
     return f"""<form class="guess" data-kind="{kind}" data-answer="{_said(answer)}" data-unit="{_said(question["unit"])}">
 <fieldset><legend>{html.escape(question["question"])}</legend>

@@ -15,6 +15,11 @@ from tests.tools import address
 ICONS = re.compile(r'class="(fa[^"]*)"')
 SCRIPT = re.compile(r"\s*<(?:script|link)\b[^>]*\bfontawesome\.js[^>]*>(?:</script>)?")
 LAZY = re.compile(r"<img (?=[^>]*_images/)(?![^>]*loading=)")
+# What has words in sight is named by them: a name that says something else cannot be spoken to.
+NAMED_TWICE = re.compile(
+    r' aria-label="Toggle hidden content"'
+    r'|(?<=search-button-field search-button__button pst-js-only") title="Search" aria-label="Search"'
+)
 NAMED = re.compile(r"\.fa-([\w-]+)\{--fa:\"\\([0-9a-f]+)")
 IN_STYLES = re.compile(r'--pst-icon-[\w-]+: ?"\\?([0-9a-f]{4}|.)"')
 PICTURE = "front/shared.png"
@@ -64,7 +69,8 @@ def _slim(app, exception) -> None:
     for path in out.rglob("*.html"):
         text = path.read_text(encoding="utf8")
         used |= {name for classes in ICONS.findall(text) for name in re.findall(r"\bfa-([\w-]+)", classes)}
-        path.write_text(LAZY.sub('<img loading="lazy" ', SCRIPT.sub("", text)), encoding="utf8")
+        text = NAMED_TWICE.sub("", LAZY.sub('<img loading="lazy" ', SCRIPT.sub("", text)))
+        path.write_text(text, encoding="utf8")
     styles = "".join(path.read_text(encoding="utf8") for path in static.rglob("*.css"))
     codes = {int(code, 16) for name, code in NAMED.findall(styles) if name in used}
     codes |= {int(code, 16) if len(code) == 4 else ord(code) for code in IN_STYLES.findall(styles)}
