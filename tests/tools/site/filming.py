@@ -94,7 +94,7 @@ def shoot(path: Path, folder: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "questions.json").write_text(json.dumps(questions), encoding="utf8")
     shell, reels, shown = InteractiveShell.instance(), {}, []
-    LiveFigure.recorder = staticmethod(lambda live: reels.setdefault(id(live), Reel())(live))
+    LiveFigure.recorder = staticmethod(lambda live: reels.setdefault(live, Reel())(live))
     formatter = shell.display_formatter.mimebundle_formatter
     formatter.for_type(LiveFigure, lambda live, **_: shown.append(live) or {FILM: len(shown) - 1, "text/plain": live.text})
     # The last line of a cell is an output like any other.
@@ -110,7 +110,7 @@ def shoot(path: Path, folder: Path) -> None:
         for place, picture in enumerate(_pictures(captured.outputs)):
             if FILM in picture:
                 live = shown[picture[FILM]]
-                made = film(live, reels.get(id(live)))
+                made = film(live, reels.get(live))
                 if made is not None:
                     write(made, folder / f"{number}-{place}")
                     write_references(made, live, folder / f"{number}-{place}")

@@ -54,10 +54,8 @@ def _control(track: dict, name: str) -> str:
 
 def _slider(label: str, name: str, now: str, settings: str, unit: str = "") -> str:
     """Return a slider under its label and what it stands at. That is outside of the label, which else would belong to it."""
-    return (
-        f'<div class="film-slider"><div><label for="{name}">{label}</label> <output for="{name}" aria-live="off">{now}</output>{unit}</div>'
-        f'<input id="{name}" type="range" {settings}></div>'
-    )
+    said = f'<label for="{name}">{label}</label> <output for="{name}" aria-live="off">{now}</output>{unit}'
+    return f'<div class="film-slider"><div>{said}</div><input id="{name}" type="range" {settings}></div>'
 
 
 def guess_form(question: dict, answer: str, name: str) -> str:
