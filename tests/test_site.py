@@ -334,6 +334,12 @@ def with_more(more):
     return lambda page: page.replace("</article>", more + "</article>", 1)
 
 
+def with_page(site, name, text):
+    """Return the site with another text of one page; the others need not be read again."""
+    soups = {other: read for other, read in site.soups.items() if other != name}
+    return SimpleNamespace(folder=site.folder, files=site.files, text={**site.text, name: text}, soups=soups)
+
+
 BROKEN = [
     ("leads_where_something_is", with_more('<a href="09_nowhere.html">on</a>')),
     ("leads_where_something_is", with_more('<a href="02_temperature.html#nothing-of-the-kind">on</a>')),
@@ -370,7 +376,7 @@ def test_a_spoilt_page_is_told_by_its_rule_and_by_no_other(site, name, spoil):
     page = "notebooks/01_dark_knowledge.html"
     spoilt = spoil(site.text[page])
     assert spoilt != site.text[page]
-    broken = SimpleNamespace(folder=site.folder, files=site.files, text={**site.text, page: spoilt}, soups={})
+    broken = with_page(site, page, spoilt)
     assert {rule for rule in RULES if RULES[rule](broken, page)} == {name}
 
 
@@ -379,7 +385,7 @@ def test_a_page_that_tells_an_answer_is_told(site):
     cells = nbformat.read(address.ROOT / "exercises" / "solutions" / "01_soft_targets.ipynb", as_version=4).cells
     answer = next(cell.source for cell in cells if "# === answer" in cell.source)
     spoilt = with_more(f"<pre>{html.escape(answer)}</pre>")(site.text[page])
-    broken = SimpleNamespace(folder=site.folder, files=site.files, text={**site.text, page: spoilt}, soups={})
+    broken = with_page(site, page, spoilt)
     assert [rule for rule in RULES if RULES[rule](broken, page)] == ["tells_no_answer"]
 
 
