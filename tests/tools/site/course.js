@@ -34,10 +34,10 @@ for (const film of document.querySelectorAll("figure.film")) {
     return frames.get(number);
   }
 
-  // The frames that a move of one control leads to, the nearest first.
-  function around(track) {
+  // The frames that a move of one control leads to, the nearest first: all, or one of so many.
+  function around(track, every = 1) {
     const now = values(), found = [];
-    for (let value = 0; value < tracks[track].length; value++) {
+    for (let value = now[track] % every; value < tracks[track].length; value += every) {
       const state = stateOf(now.map((each, other) => (other === track ? value : each)));
       if (state !== undefined) found.push([Math.abs(value - now[track]), shown[state]]);
     }
@@ -87,14 +87,14 @@ for (const film of document.querySelectorAll("figure.film")) {
     for (const event of ["pointerenter", "focus"]) control.addEventListener(event, () => around(track).forEach(load));
   });
 
-  addPlay(film, controls[finest], controls, show);
+  addPlay(film, controls[finest], controls, () => show(finest));
   // A page that comes back keeps what its inputs stood at.
   window.addEventListener("pageshow", () => { if (values().join() !== start.join()) show(finest); });
 
   new IntersectionObserver((entries, observer) => {
     if (entries.some(entry => entry.isIntersecting)) {
       observer.disconnect();
-      around(finest).forEach(load);
+      around(finest, 3).forEach(load); // a start; the others when a hand comes near
     }
   }, {rootMargin: "300px"}).observe(film);
 }
@@ -119,6 +119,7 @@ function addPlay(film, slider, controls, show) {
     show();
   };
   stop();
+  button.addEventListener("pointerenter", () => slider.dispatchEvent(new Event("pointerenter"))); // its frames are needed too
   button.addEventListener("click", () => {
     if (timer) return stop();
     if (Number(slider.value) >= Number(slider.max)) { slider.value = 0; show(); }
