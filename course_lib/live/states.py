@@ -12,7 +12,7 @@ from course_lib.live.figure import LiveFigure
 
 MOST_STEPS = 41  # of one slider
 FEWEST_STEPS = {0: 2, 1: 15}  # of the finest slider, by how many others there are: before it gets fewer, they lose values
-FEWEST_BESIDE_MANY = 9
+FEWEST_BESIDE_MANY, FEWEST_BESIDE_MENUS = 9, 6  # a menu keeps its options longer than a slider its steps
 
 NUMBERS = (widgets.IntSlider, widgets.FloatSlider, widgets.FloatLogSlider)
 
@@ -45,9 +45,9 @@ def plan(live: LiveFigure, start: dict, budget: int) -> tuple[list[Track], list[
     matter = {name: _that_matter(live.controls[name], wanted[name], values) for name, values in every.items() if name != finest}
     fewest = min(FEWEST_STEPS.get(len(matter), FEWEST_BESIDE_MANY), len(every.get(finest, ())))
     together = budget // math.prod(len(values) for values in matter.values()) >= fewest
-    while not together and budget // _planes(matter) < fewest and any(len(values) > 2 for values in matter.values()):
-        largest = max(reversed(matter), key=lambda name: len(matter[name]))
-        matter[largest].pop()
+    if not together:
+        _trim({name: values for name, values in matter.items() if name in sliders}, matter, budget, fewest)
+        _trim(matter, matter, budget, min(fewest, FEWEST_BESIDE_MENUS))
     chosen = {name: [value for value in every[name] if value in values] for name, values in matter.items()}
     if finest is not None:
         planes = math.prod(len(values) for values in matter.values()) if together else _planes(matter)
@@ -55,6 +55,12 @@ def plan(live: LiveFigure, start: dict, budget: int) -> tuple[list[Track], list[
     tracks = [_track(live, name, chosen[name], start[name]) for name in live.controls]
     states = product(*(range(len(track.values)) for track in tracks))
     return tracks, [state for state in states if together or _moved(tracks, state, finest) <= 1]
+
+
+def _trim(some: dict[str, list], matter: dict[str, list], budget: int, fewest: int) -> None:
+    """Take values from the longest of `some`, down to two, until the finest slider can have `fewest` steps."""
+    while budget // _planes(matter) < fewest and any(len(values) > 2 for values in some.values()):
+        some[max(reversed(some), key=lambda name: len(some[name]))].pop()
 
 
 def _planes(matter: dict[str, list]) -> int:
