@@ -49,6 +49,21 @@ SHOWN = """async film => {
     if (over) context.drawImage(over, Math.round(part('left') * canvas.width), Math.round(part('top') * canvas.height));
     return canvas.toDataURL('image/png').split(',')[1];
 }"""
+# By how many pixels the frame over a picture lies or ends elsewhere than it should: drawn where it says, in the size that it has.
+ASIDE = """film => {
+    const inside = image => {
+        const box = image.getBoundingClientRect(), style = getComputedStyle(image), side = name => parseFloat(style[name]) || 0;
+        return [box.x + side('paddingLeft') + side('borderLeftWidth'), box.y + side('paddingTop') + side('borderTopWidth'),
+                image.clientWidth - side('paddingLeft') - side('paddingRight'),
+                image.clientHeight - side('paddingTop') - side('paddingBottom')];
+    };
+    const image = film.querySelector('.film-below'), [x, y, width, height] = inside(image);
+    const over = film.querySelector('.film-over img'), sides = film.querySelector('.film-over').style;
+    const part = name => parseFloat(sides[name]) / 100;
+    const wanted = [x + part('left') * width, y + part('top') * height,
+                    over.naturalWidth * width / image.naturalWidth, over.naturalHeight * height / image.naturalHeight];
+    return Math.max(...inside(over).map((found, each) => Math.abs(found - wanted[each])));
+}"""
 # A browser loads a font when something on the page is drawn in it.
 IN_OUR_FONT = """async () => {
     await document.fonts.ready;
@@ -146,6 +161,7 @@ def assert_shows_its_state(page, film, name):
     except Exception as error:
         raise AssertionError(f"{name}: frame {film.get_attribute('data-frame')}, not {data['shown'][number]}") from error
     shown = film.locator(".film-over img")
+    assert film.evaluate(ASIDE) < 1.5, name
     assert shown.get_attribute("src").endswith(f"/{data['shown'][number]:03d}.webp"), name
     assert film.locator("[role=status]").text_content() == data["texts"][number], name
     assert film.locator(".film-below").get_attribute("alt") == data["texts"][number], name

@@ -20,8 +20,8 @@ NAMED_TWICE = re.compile(
     r' aria-label="Toggle hidden content"'
     r'|(?<=search-button-field search-button__button pst-js-only") title="Search" aria-label="Search"'
 )
-NAMED = re.compile(r"\.fa-([\w-]+)\{--fa:\"\\([0-9a-f]+)")
-IN_STYLES = re.compile(r'--pst-icon-[\w-]+: ?"\\?([0-9a-f]{4}|.)"')
+NAMED = re.compile(r'((?:\.fa-[\w-]+(?:::?before)?,?)+)\{(?:--fa|content): ?"(\\[0-9a-f]+|.)"')
+IN_STYLES = re.compile(r'--pst-icon-[\w-]+: ?"(\\[0-9a-f]+|.)"')
 PICTURE = "front/shared.png"
 
 
@@ -72,8 +72,8 @@ def _slim(app, exception) -> None:
         text = NAMED_TWICE.sub("", LAZY.sub('<img loading="lazy" ', SCRIPT.sub("", text)))
         path.write_text(text, encoding="utf8")
     styles = "".join(path.read_text(encoding="utf8") for path in static.rglob("*.css"))
-    codes = {int(code, 16) for name, code in NAMED.findall(styles) if name in used}
-    codes |= {int(code, 16) if len(code) == 4 else ord(code) for code in IN_STYLES.findall(styles)}
+    named = [code for names, code in NAMED.findall(styles) if used & set(re.findall(r"\.fa-([\w-]+)", names))]
+    codes = {int(code[1:], 16) if code.startswith("\\") else ord(code) for code in named + IN_STYLES.findall(styles)}
     for path in static.rglob("webfonts/*.woff2"):
         _subset(path, codes)
 
