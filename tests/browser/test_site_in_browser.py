@@ -49,7 +49,7 @@ SHOWN = """async film => {
     if (over) context.drawImage(over, Math.round(part('left') * canvas.width), Math.round(part('top') * canvas.height));
     return canvas.toDataURL('image/png').split(',')[1];
 }"""
-# By how many pixels the frame over a picture lies or ends elsewhere than it should: drawn where it says, in the size that it has.
+# By how many pixels the frame over a picture lies, or ends, elsewhere than it should.
 ASIDE = """film => {
     const inside = image => {
         const box = image.getBoundingClientRect(), style = getComputedStyle(image), side = name => parseFloat(style[name]) || 0;
