@@ -249,6 +249,8 @@ def test_every_film_moves_under_a_finger_and_the_page_does_not(chromium, address
             control.scroll_into_view_if_needed()
             height = page.evaluate("() => scrollY")
             start = point_on(control, 0.5)
+            drag(start, (point_on(control, 0.03)[0], start[1] + 40))
+            assert control.input_value() == "0", name
             drag(start, (point_on(control, 0.97)[0], start[1] + 40))
             assert control.input_value() == control.get_attribute("max"), name
             assert_shows_its_state(page, film, name)
@@ -283,7 +285,7 @@ def test_every_film_shows_what_its_figure_shows(chromium, address):
                 wanted = Image.open(path).convert("RGB")
                 assert shown.size == wanted.size, path
                 apart = np.abs(np.asarray(shown).astype(int) - np.asarray(wanted))
-                assert apart.mean() < 1.5, path
+                assert apart.mean() < 3, path
                 assert np.quantile(apart, 0.99) <= 32, path
                 compared += 1
     assert compared > 2 * len(pages.notebooks())
