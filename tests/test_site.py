@@ -23,6 +23,7 @@ pytestmark = pytest.mark.filterwarnings(
 )  # Sphinx's extensions
 SOURCES = {f"{path.parent.name}/{path.stem}.html": path for path in pages.notebooks() + pages.starters()}
 MAP = [f"{path.parent.name}/{path.stem}.html" for path in [*pages.notebooks(), pages.RECIPE, *pages.starters()]]
+MAP.append("README.html")
 CODE = ["code", "pre", "script", "style", "math"]
 MARKDOWN = MarkdownIt("commonmark").enable("table").use(dollarmath_plugin, double_inline=True)
 RULES: dict[str, Callable] = {}
@@ -97,7 +98,11 @@ def loads_nothing_from_elsewhere(site, name):
 
 @of_pages
 def shows_each_picture_with_its_text_equivalent(site, name):
-    shown = [tag.get("alt", "") for tag in soup(site, name).article.find_all("img")]
+    shown = [tag.get("alt", "") for tag in stills(site, name)]
+    if name == "index.html":
+        shown = [
+            alt for tag, alt in zip(stills(site, name), shown, strict=True) if not tag.find_parent("a")
+        ]  # its words follow
     if name not in SOURCES:
         return ["a picture without alternative text"] * shown.count("")
     saved = [output["metadata"]["image/png"]["alt"] for output in saved_pictures(SOURCES[name])]
@@ -108,9 +113,14 @@ def shows_each_picture_with_its_text_equivalent(site, name):
 def shows_each_figure_as_wide_as_it_was_drawn(site, name):
     if name not in SOURCES:
         return []
-    shown = [width(tag) for tag in soup(site, name).article.find_all("img")]
+    shown = [width(tag) for tag in stills(site, name)]
     drawn = [output["metadata"]["image/png"]["width"] for output in saved_pictures(SOURCES[name])]
     return [] if shown == drawn else [f"{shown} pixels wide on the page, drawn for {drawn}"]
+
+
+def stills(site, name):
+    """Return the pictures of a page that do not move: of a film, what is shown where no script runs."""
+    return [tag for tag in soup(site, name).article.find_all("img") if "film-below" not in tag.get("class", ())]
 
 
 def width(tag):
@@ -122,6 +132,56 @@ def width(tag):
 def saved_pictures(path):
     cells = nbformat.read(path, as_version=4).cells
     return [output for cell in cells for output in cell.get("outputs", []) if "image/png" in output.get("data", {})]
+
+
+@of_pages
+def moves_every_live_figure(site, name):
+    """A film for each, but for those in which nothing can be chosen: a field for text, with one word."""
+    live = [cell for cell in cells_of(name, "code") if "LiveFigure(" in cell.source and name.startswith("notebooks/")]
+    wanted = [cell.outputs[-1].metadata["image/png"].alt for cell in live if "widgets.Text(" not in cell.source]
+    found = [figure.noscript.img["alt"] for figure in soup(site, name).find_all("figure", class_="film") if figure.noscript]
+    return [alt for alt in wanted if words(alt) not in map(words, found)]
+
+
+@of_pages
+def has_a_frame_and_words_for_every_state_of_a_film(site, name):
+    found = []
+    for figure in soup(site, name).find_all("figure", class_="film"):
+        film = json.loads(figure.script.string)
+        files = {beside(name, f"{figure['data-frames']}/{number:03d}.webp") for number in film["shown"]}
+        lengths = len(film["states"]), len(film["shown"]), len(film["texts"])
+        if files - site.files or len(set(lengths)) > 1 or not all(film["texts"]) or lengths[0] < 2:
+            found.append(f"{figure['data-frames']}: {lengths} states, frames and texts; {sorted(files - site.files)[:3]}")
+        if figure.find(class_="film-below")["alt"] not in film["texts"]:
+            found.append(f"{figure['data-frames']} starts with words of no state")
+    return found
+
+
+@of_pages
+def labels_every_control(site, name):
+    """By a label of its own, with words, that names it or stands around it and nothing else that could have one."""
+    article, found = soup(site, name).article, []
+    for tag in article.find_all(["input", "select"]):
+        label = (tag.get("id") and article.find("label", attrs={"for": tag["id"]})) or tag.find_parent("label")
+        if not label or not label.get_text(strip=True) or label.find("output"):
+            found.append(tag)
+    return found
+
+
+@of_pages
+def asks_each_guess_and_knows_the_saved_answer(site, name):
+    asked = [cell for cell in cells_of(name, "code") if re.search(r"^\w+ = Guess\(", cell.source, re.MULTILINE)]
+    forms = soup(site, name).find_all("form", class_="guess")
+    said = " ".join(output.get("text", "") for cell in cells_of(name, "code") for output in cell.outputs)
+    unknown = [form["data-answer"] for form in forms if f"It is {form['data-answer']}." not in said]
+    return unknown + [f"{len(forms)} forms for {len(asked)} guesses"] * (len(forms) != len(asked))
+
+
+@of_pages
+def says_what_a_shared_link_shows(site, name):
+    said = {tag.get("property") or tag.get("name"): tag.get("content", "") for tag in soup(site, name).find_all("meta")}
+    missing = [key for key in ("description", "og:title", "og:description", "og:image", "og:url") if not said.get(key)]
+    return missing + [said["og:image"]] * ("front/shared.png" not in site.files)
 
 
 @of_pages
@@ -170,17 +230,19 @@ def cells_of(name, kind):
 
 
 def tokens(name):
-    if name == "index.html":
+    if name == "README.html":
         sources = [pages.README.read_text(encoding="utf8")]
     else:
         sources = [cell.source for cell in cells_of(name, "markdown")]
+    if name == "index.html":
+        sources = [re.search(r"^The main result of .+?(?=\n\n)", pages.README.read_text("utf8"), re.MULTILINE | re.DOTALL)[0]]
     blocks = [block for source in sources for block in MARKDOWN.parse(source)]
     return [token for block in blocks for token in (block, *(block.children or []))]
 
 
 @of_pages
 def launches_its_own_notebook_and_no_other(site, name):
-    source = SOURCES.get(name, pages.notebooks()[0] if name == "index.html" else None)
+    source = SOURCES.get(name, pages.notebooks()[0] if name == "README.html" else None)
     targets = {tag["href"] for tag in soup(site, name).find_all("a", href=re.compile("colab"))}
     wanted = {re.search(r"\]\(([^)]+)\)$", address.badge(source))[1]} if source else set()
     return [] if targets == wanted else [f"{targets} instead of {wanted}"]
@@ -201,7 +263,7 @@ def tells_no_answer(site, name):
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=lambda rule: rule.__name__)
 def test_every_page(site, rule):
-    names = ["index.html", *SOURCES]
+    names = ["index.html", "README.html", *SOURCES]
     assert {name: rule(site, name) for name in names if rule(site, name)} == {}
 
 
@@ -211,6 +273,7 @@ def test_every_page(site, rule):
 def test_there_is_a_page_for_each_and_no_other(site):
     made = {name for name in site.files if name.endswith(".html") and not name.startswith("_static/")}
     assert made == {"index.html", "search.html", *MAP}
+    assert "README.html" in made
     assert not [name for name in site.files if "solution" in name]
 
 
@@ -242,7 +305,7 @@ def test_the_font_of_formulas_has_every_character_of_them(site):
 
 
 @pytest.mark.parametrize(
-    ("word", "page"), [("calibr", "notebooks/07_production"), ("boot", "notebooks/01_dark_knowledge"), ("sandbox", "index")]
+    ("word", "page"), [("calibr", "notebooks/07_production"), ("boot", "notebooks/01_dark_knowledge"), ("sandbox", "README")]
 )
 def test_search_finds_a_word_of_the_course(site, word, page):
     index = json.loads(re.fullmatch(r"Search\.setIndex\((.*)\)", site.text["searchindex.js"], re.DOTALL)[1])
@@ -255,7 +318,7 @@ def test_figures_have_twice_the_pixels_of_their_size_on_the_page(site):
     from PIL import Image
 
     for name in SOURCES:
-        for tag in soup(site, name).article.find_all("img"):
+        for tag in soup(site, name).article.find_all("img"):  # films and what stands still alike
             with Image.open(site.folder / beside(name, tag["src"])) as image:
                 assert image.width == 2 * width(tag)
 
@@ -271,6 +334,12 @@ def with_more(more):
     return lambda page: page.replace("</article>", more + "</article>", 1)
 
 
+def with_page(site, name, text):
+    """Return the site with another text of one page; the others need not be read again."""
+    soups = {other: read for other, read in site.soups.items() if other != name}
+    return SimpleNamespace(folder=site.folder, files=site.files, text={**site.text, name: text}, soups=soups)
+
+
 BROKEN = [
     ("leads_where_something_is", with_more('<a href="09_nowhere.html">on</a>')),
     ("leads_where_something_is", with_more('<a href="02_temperature.html#nothing-of-the-kind">on</a>')),
@@ -281,6 +350,13 @@ BROKEN = [
     ("loads_nothing_from_elsewhere", first("</head>", '<link rel="stylesheet" href="//example.org/a.css"></head>')),
     ("shows_each_picture_with_its_text_equivalent", lambda page: re.sub(r'alt="label trouser[^"]*"', 'alt=""', page)),
     ("shows_each_figure_as_wide_as_it_was_drawn", lambda page: re.sub(r"(width\W{2})880", r"\g<1>1760", page)),
+    ("moves_every_live_figure", first('<figure class="film"', '<figure class="still"')),
+    ("has_a_frame_and_words_for_every_state_of_a_film", first('"states":[[0]', '"states":[[0],[0]')),
+    ("has_a_frame_and_words_for_every_state_of_a_film", first('data-frames="../films/01', 'data-frames="../films/10')),
+    ("labels_every_control", with_more('<p>x <input type="range"></p>')),
+    ("asks_each_guess_and_knows_the_saved_answer", first('class="guess"', 'class="guest"')),
+    ("asks_each_guess_and_knows_the_saved_answer", lambda page: re.sub(r'data-answer="\d', 'data-answer="9', page, count=1)),
+    ("says_what_a_shared_link_shows", first('name="description"', 'name="descriptor"')),
     ("shows_no_raw_formula", with_more(r"<p>where $p_i$ is</p>")),
     ("shows_no_raw_formula", with_more(r"<p>so \frac{1}{2}</p>")),
     ("shows_every_formula", lambda page: re.sub(r"<math.*?</math>", "", page, count=1, flags=re.DOTALL)),
@@ -300,7 +376,7 @@ def test_a_spoilt_page_is_told_by_its_rule_and_by_no_other(site, name, spoil):
     page = "notebooks/01_dark_knowledge.html"
     spoilt = spoil(site.text[page])
     assert spoilt != site.text[page]
-    broken = SimpleNamespace(folder=site.folder, files=site.files, text={**site.text, page: spoilt}, soups={})
+    broken = with_page(site, page, spoilt)
     assert {rule for rule in RULES if RULES[rule](broken, page)} == {name}
 
 
@@ -309,7 +385,7 @@ def test_a_page_that_tells_an_answer_is_told(site):
     cells = nbformat.read(address.ROOT / "exercises" / "solutions" / "01_soft_targets.ipynb", as_version=4).cells
     answer = next(cell.source for cell in cells if "# === answer" in cell.source)
     spoilt = with_more(f"<pre>{html.escape(answer)}</pre>")(site.text[page])
-    broken = SimpleNamespace(folder=site.folder, files=site.files, text={**site.text, page: spoilt}, soups={})
+    broken = with_page(site, page, spoilt)
     assert [rule for rule in RULES if RULES[rule](broken, page)] == ["tells_no_answer"]
 
 

@@ -40,6 +40,8 @@ class LiveFigure:
     Raises TypeError or ValueError, naming the argument that is wrong, and whatever the first `update` raises.
     """
 
+    recorder: Callable[["LiveFigure"], None] | None = None  # called after each frame of long work: see `film.Reel`
+
     def __init__(
         self, figure: Figure, update: Callable[..., str | None], *, stills: Sequence[Mapping[str, object]] = (), **controls
     ):
@@ -59,6 +61,7 @@ class LiveFigure:
         self._lock = threading.RLock()
         self._image = widgets.Image(format="png", layout=widgets.Layout(max_width="100%", height="auto"))
         self._words, self._alarm, self._stop_hint = widgets.HTML(), widgets.HTML(), widgets.HTML()
+        self.labels = {name: control.description or name for name, control in self.controls.items()}
         self._stop = widgets.Button(description="Stop", icon="stop", layout=widgets.Layout(display="none"))
         labelled = [with_label(name, control) for name, control in self.controls.items()]
         row = widgets.Box([*labelled, self._stop], layout=widgets.Layout(flex_flow="row wrap"))
@@ -238,6 +241,8 @@ class _Work:
         begin, state, self.state = time.perf_counter(), self.state, None
         with self.live._lock:
             self.live._show(self.draw(*state))
+            if self.live.recorder is not None:
+                self.live.recorder(self.live)
         self.last = time.perf_counter()
         self.cost = self.last - begin
         self.spent += self.cost

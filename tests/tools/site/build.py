@@ -1,8 +1,10 @@
-"""Build the course as a static site: pages to read, from the README, the notebooks and the starters as they are saved.
+"""Build the course as a static site: pages to read, from the README, the notebooks and the starters as they are saved, with
+their live figures filmed so that they move there.
 
     python -m tests.tools.site [--out DIR]        in the folder of the repository
 
-Nothing is run and nothing is fetched. DIR is build/site, unless told otherwise. What an earlier build left there is replaced;
+Of the notebooks only the cells run that live figures need, and only when they, or the library, have changed since the last
+build; nothing is fetched. DIR is build/site, unless told otherwise. What an earlier build left there is replaced;
 a folder that holds anything else, be it a changed page, is left as it is.
 """
 
@@ -30,9 +32,10 @@ def build(out: Path = OUT) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".site-", dir=out.parent) as temporary:  # beside it, to be moved in one piece
         sources, doctrees, site = (Path(temporary) / name for name in ("sources", "doctrees", "site"))
-        sources.mkdir()
+        (sources / pages.EXTRA).mkdir(parents=True)
         pages.write(sources)
         settings = ["-c", str(Path(__file__).parent), "-d", str(doctrees), "--fail-on-warning", "--keep-going", "--quiet"]
+        settings += ["-D", f"html_extra_path={sources / pages.EXTRA}"]
         if build_main(["-b", "html", *settings, str(sources), str(site)]):
             raise RuntimeError("the site was not built: Sphinx says above why")
         (site / MADE).write_text(json.dumps(_content(site), indent=0, sort_keys=True), encoding="utf8")
@@ -66,7 +69,7 @@ def _content(folder: Path) -> dict[str, str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.tools.site", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m tests.tools.site", description="Build the course as a static site.")
     parser.add_argument("--out", type=Path, default=OUT, help="the folder to write to (default: build/site)")
     out = parser.parse_args(arguments).out
     try:

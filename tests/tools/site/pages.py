@@ -10,12 +10,14 @@ from pathlib import Path
 import nbformat
 
 from tests.tools import address
+from tests.tools.site import filming, front, moving
 
 RECIPE = address.ROOT / "notebooks" / "recipe.md"
 README = address.ROOT / "README.md"
 LINK = re.compile(r"(?<=\]\()[^)\s]+(?=\))")
+EXTRA = "extra"  # the folder of what goes to the site as it is
 ON_PAPER = {
-    "notebooks": "The figures on this page stand still. {} or in JupyterLab, and they move.",
+    "notebooks": "Figures move here; code runs in a live notebook. {} or in JupyterLab.",
     "exercises": "Answers are written and checked in a live notebook. {} or in JupyterLab.",
 }
 CONTENTS = """
@@ -37,27 +39,42 @@ def starters() -> list[Path]:
 
 
 def pictures() -> list[Path]:
-    """Return the pictures that the README shows."""
-    return sorted(path for path in (address.ROOT / "tests" / "tools" / "pictures").iterdir() if path.suffix in (".png", ".gif"))
+    """Return the pictures that the README shows and that do not move."""
+    return sorted(path for path in (address.ROOT / "tests" / "tools" / "pictures").iterdir() if path.suffix == ".png")
 
 
-def write(folder: Path) -> None:
+def write(folder: Path, films: dict[str, Path] | None = None) -> None:
+    """films: stem of a notebook -> the folder of its films; made now, unless they are given."""
+    if films is None:
+        films = {path.stem: made for path, made in filming.films_of(notebooks()).items()}
     for path in notebooks() + starters():
-        nbformat.write(page(path), _target(folder, path))
+        notebook, extra = page(path), folder / EXTRA / "films" / path.stem
+        if path.stem in films:
+            moving.put_films(notebook, films[path.stem], extra, f"../films/{path.stem}")
+            moving.put_guesses(notebook, films[path.stem])
+        nbformat.write(notebook, _target(folder, path))
     _target(folder, RECIPE).write_text(links(RECIPE.read_text(encoding="utf8"), RECIPE), encoding="utf8")
     for path in pictures():
         shutil.copy(path, _target(folder, path))
-    (folder / "index.md").write_text(home(), encoding="utf8")
-
-
-def home() -> str:
-    """Return the README, with the map of the site that goes into the sidebar."""
     text = README.read_text(encoding="utf8")
+    (folder / "README.md").write_text(readme(text, films), encoding="utf8")
+    (folder / "index.md").write_text(front.page(text, films, folder / EXTRA) + contents(), encoding="utf8")
+
+
+def readme(text: str, films: dict[str, Path]) -> str:
+    """Return the README as a page: its moving picture as a film, which moves when it is asked to."""
     text = text.replace(address.badge(notebooks()[0]), _launch("Open the first notebook in Colab", notebooks()[0]))
-    for caption, paths in (("Notebooks", [*notebooks(), RECIPE]), ("Exercises", starters())):
+    return links(front.MOVING.sub(lambda _: front.figure(front.flagship(films)), text), README)
+
+
+def contents() -> str:
+    """Return the map of the site that goes into the sidebar."""
+    text = ""
+    groups = (("Notebooks", [*notebooks(), RECIPE]), ("Exercises", starters()), ("The project", [README]))
+    for caption, paths in groups:
         names = "\n".join(_in_repository(path.with_suffix("")) for path in paths)
         text += CONTENTS.format(caption=caption, names=names)
-    return links(text, README)
+    return text
 
 
 def page(path: Path) -> nbformat.NotebookNode:
@@ -80,7 +97,7 @@ def page(path: Path) -> nbformat.NotebookNode:
 
 def links(text: str, page: Path) -> str:
     """Links to what is on the site stay, links to other files of the repository lead to its address."""
-    here = {path.resolve() for path in [*notebooks(), *starters(), *pictures(), RECIPE]}
+    here = {path.resolve() for path in [*notebooks(), *starters(), *pictures(), RECIPE, README]}
 
     def there(link: re.Match) -> str:
         target, hash_sign, heading = link[0].partition("#")
