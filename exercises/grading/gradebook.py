@@ -5,9 +5,9 @@ import io
 import re
 import zipfile
 
-from exercises.grading import lms
-from exercises.grading.grading import Row
+from exercises.grading import items, lms
 from exercises.grading.lms.base import BOM, Table
+from exercises.grading.rows import Row
 
 # At the start of a cell, or after what some spreadsheet takes for the end of one. Full-width signs count too.
 _FORMULA = re.compile(r"(?:^|[;,|\t\n])[\s\"']*(?=[=+\-@\uff1d\uff0b\uff0d\uff20](?s:.))|^(?=\t)")
@@ -56,6 +56,11 @@ def uploads(rows: list[Row], tables: list[Table], pages: list[str], wanted: tupl
             if feedback:
                 files[f"{name}-feedback.zip"] = feedback
     return files
+
+
+def item_table(found: list[items.Item]) -> str:
+    """One row an item, as `items` analyses them."""
+    return BOM + _csv(items.table(found))
 
 
 def _feedback(form, rows: list[Row], pages: list[str]) -> bytes:

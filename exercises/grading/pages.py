@@ -15,8 +15,8 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from exercises.grading import scoring
-from exercises.grading.grading import Row
+from exercises.grading import items, scoring
+from exercises.grading.rows import Row
 
 _SIGNS = {"passed": "✓", "unanswered": "○", "missing": "○"}
 _WORDS = {
@@ -65,7 +65,7 @@ _environment = jinja2.Environment(
     undefined=jinja2.StrictUndefined,
 )
 _environment.globals.update(signs=_SIGNS, words=_WORDS)
-_environment.filters.update(code=_code, ticks=_ticks, start=_start)
+_environment.filters.update(code=_code, ticks=_ticks, start=_start, seconds=items.seconds)
 
 
 def file_names(rows: list[Row]) -> list[str]:
@@ -122,6 +122,7 @@ def report(
         totals=_summary([row.points for row in rows]),
         exercises=[_exercise(rows, number) for number in range(len(rows[0].graded))],
         mistakes=mistakes(rows),
+        items=items.analyse(rows),
         look=look[:_MOST_LOOKS],
         more=len(look) - _MOST_LOOKS,
         nothing=[(row, name) for row, name, whole, _ in absent if len(whole) == len(row.graded)],
