@@ -5,6 +5,8 @@ import time
 from pathlib import Path
 
 from exercises.grading import (
+    alike,
+    alike_page,
     arguments,
     cache,
     chosen,
@@ -98,11 +100,16 @@ def _write(options, book: kept.Gradebook, known: roster.Roster) -> None:
         files.write(f"feedback/{name}", page)
     for name, content in gradebook.uploads(rows, known.tables, feedback, book.settings["lms"]).items():
         files.write(f"upload/{name}", content)
-    files.write("report.html", pages.report(rows, names, book.isolations, book.settings["seed"], book.unclaimed, lost))
+    compared = alike.compare(rows)
+    files.write("alike.html", alike_page.render(rows, compared))
+    pairs = None if compared is None else sum(len(one.pairs) for one in compared)
+    files.write("report.html", pages.report(rows, names, book.isolations, book.settings["seed"], book.unclaimed, lost, pairs))
     files.finish()
     kept.save(options.out, data)
     for name in files.put_aside:
         print(f"grading: a file that was changed by hand is kept as {options.out / name}; a mark in {overrides.NAME} stays")
+    if compared is None:
+        print(f"grading: {alike.MISSING}", file=sys.stderr)
     for words in lost:
         print(f"grading: {words}", file=sys.stderr)
     look = len(pages.to_look_at(rows, names)) + len(book.unclaimed) + len(lost)

@@ -68,6 +68,11 @@ _environment.globals.update(signs=_SIGNS, words=_WORDS)
 _environment.filters.update(code=_code, ticks=_ticks, start=_start, seconds=items.seconds)
 
 
+def template(name: str) -> jinja2.Template:
+    """Return one of the templates, in which everything is escaped."""
+    return _environment.get_template(name)
+
+
 def file_names(rows: list[Row]) -> list[str]:
     """A name for each student's page that every file system takes, and that no two of them share."""
     names, taken = [], set()
@@ -86,7 +91,7 @@ def file_names(rows: list[Row]) -> list[str]:
 
 def feedback(row: Row) -> str:
     """The page for one student."""
-    return _environment.get_template("feedback.html").render(row=row)
+    return template("feedback.html").render(row=row)
 
 
 def to_look_at(rows: list[Row], names: list[str]) -> list[tuple]:
@@ -108,12 +113,16 @@ def report(
     seed: int,
     unclaimed: Sequence[tuple[str, str]] = (),
     lost: Sequence[str] = (),
+    alike: int | None = None,
 ) -> str:
-    """The page for the instructor. unclaimed: files that are nobody's, and why; lost: marks by hand for nobody here."""
+    """The page for the instructor. unclaimed: files that are nobody's, and why; lost: marks by hand for nobody here.
+
+    alike: how many pairs of answers agree more than chance explains; None if that is not known.
+    """
     look = [("mark by hand", "", "", "", words) for words in lost]
     look += to_look_at(rows, names) + [("file", "", "", "", f"{path}: {why}") for path, why in unclaimed]
     absent = _absent(rows, names)
-    return _environment.get_template("report.html").render(
+    return template("report.html").render(
         rows=list(zip(rows, names, strict=True)),
         seed=seed,
         possible=rows[0].possible,
@@ -123,6 +132,7 @@ def report(
         exercises=[_exercise(rows, number) for number in range(len(rows[0].graded))],
         mistakes=mistakes(rows),
         items=items.analyse(rows),
+        alike=alike,
         look=look[:_MOST_LOOKS],
         more=len(look) - _MOST_LOOKS,
         nothing=[(row, name) for row, name, whole, _ in absent if len(whole) == len(row.graded)],
