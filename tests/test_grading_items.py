@@ -78,7 +78,7 @@ def test_where_it_is_undefined_it_is_blank(has, marks):
 
 def test_one_exercise_alone_has_no_rest():
     rows = [Row(one.student, one.graded[:1]) for one in class_of_four()]
-    lines = list(csv.reader(io.StringIO(gradebook.item_table(items.analyse(rows)))))
+    lines = list(csv.reader(io.StringIO(gradebook.sheet(items.table(items.analyse(rows))))))
     assert lines[1:] == [
         ["01_soft_targets", "all points", "4", "0.50", "", "under 1"],
         ["01_soft_targets", "upside down", "4", "0.25", "", "9"],

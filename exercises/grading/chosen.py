@@ -10,11 +10,12 @@ class NobodyError(ValueError):
     """--only names nobody, or more than one; the message says whom it may have meant."""
 
 
-def choose(students: list[Student], wanted: list[str], called: dict[str, str] | None = None) -> list[Student]:
-    """Return the students of these names or numbers. called: other names of some, {name: student's}. Raises NobodyError."""
+def choose(students: list[Student], wanted: list[str], called: dict[str, Student] | None = None) -> list[Student]:
+    """Return the students of these names or numbers. called: pseudonyms. Raises NobodyError."""
     chosen = []
     for name in wanted:
-        student = _one(students, (called or {}).get(name.casefold(), name))
+        pseudonyms = {pseudonym.casefold(): student for pseudonym, student in (called or {}).items()}
+        student = pseudonyms.get(name.strip().casefold()) or _one(students, name)
         if student not in chosen:
             chosen.append(student)
     return chosen

@@ -5,23 +5,20 @@ import time
 from pathlib import Path
 
 from exercises.grading import (
-    alike,
-    alike_page,
+    anonymous,
     arguments,
     cache,
     chosen,
-    copies,
-    gradebook,
     grading,
-    items,
     kept,
-    output,
+    lateness,
     overrides,
-    pages,
+    preview,
     roster,
     running,
     sandbox,
     submissions,
+    writing,
 )
 from exercises.grading.lms.base import RosterError
 
@@ -35,7 +32,8 @@ _PROBLEMS = (
     chosen.NobodyError,
     OSError,
 )
-_LASTING = ("seed", "exercise", "roster", "lms", "nbgrader")  # options that --only takes from the run before
+# Options that --only takes from the run before.
+_LASTING = ("seed", "exercise", "roster", "lms", "nbgrader", "bonus", "due", "late", "anonymous")
 
 _AT_STAKE = """
 What students wrote would run as a program of yours: it could read and change your files, other students' submissions and
@@ -46,9 +44,12 @@ handed in or this machine holds nothing of worth, add --without-sandbox."""
 def main(line: list[str] | None = None) -> int:
     """Grade, and return 0; 1 if there is nothing to grade or to grade with, 130 if it was interrupted."""
     options = arguments.parse(line)
-    say = _Progress()
     try:
-        return _grade(options, say)
+        if options.preview:
+            preview.show(options.preview, _settings(options, options.seed or arguments.SEED))
+        else:
+            _grade(options)
+        return 0
     except _PROBLEMS as problem:
         print(f"grading: {problem}", file=sys.stderr)
         return 1
@@ -57,63 +58,52 @@ def main(line: list[str] | None = None) -> int:
         return 130
 
 
-def _grade(options, say: "_Progress") -> int:
-    before = kept.load(options.out) if options.only else None
-    lasting = _lasting(options, before)
+def _settings(options, seed: int, exercises: tuple = (), everybody: bool = True) -> grading.GradingOptions:
+    """Return how answers are to run. Raises NoChildError without a sandbox, unless that was accepted."""
     sandboxed = "bubblewrap" not in options.avoid and sandbox.bubblewrap() is not None
     if not sandboxed and not options.dask:
         _accept_no_sandbox(options)
-    known = roster.read(map(Path, lasting["roster"]))
-    found = submissions.collect(options.submissions, known)
-    settings = grading.GradingOptions(
-        lasting["seed"],
+    return grading.GradingOptions(
+        seed,
         sandbox.Limits(timeout=options.timeout, memory=options.memory * 2**20),
         options.jobs,
         options.dask,
         tuple(options.avoid),
         require=not options.without_sandbox,
         sandboxed=sandboxed or not options.without_sandbox,
-        exercises=arguments.exercises(options.exercise or lasting["exercise"]),
-        everybody=not before,
+        exercises=exercises,
+        everybody=everybody,
     )
-    students = chosen.choose(found.students, options.only) if before else found.students
+
+
+def _grade(options) -> None:
+    before = kept.load(options.out) if options.only else None
+    lasting = _lasting(options, before)
+    exercises = arguments.exercises(options.exercise or lasting["exercise"])
+    settings = _settings(options, lasting["seed"], exercises, not before)
+    known = roster.read(map(Path, lasting["roster"]))
+    found = submissions.collect(options.submissions, known)
+    students = _chosen(found.students, options.only, lasting) if before else found.students
     store = cache.Observations(options.out / ".grading" / "observations")
-    book = kept.Gradebook(*grading.grade(students, settings, store, say), found.unclaimed, lasting)
+    rows, isolations = grading.grade(students, settings, store, _Progress())
+    for row in rows:
+        for graded in row.graded:
+            graded.when = lateness.submitted(row.student, graded)
+    book = kept.Gradebook(rows, isolations, found.unclaimed, lasting)
     if before:
         kept.join_people(before, found.students)
         book = kept.merge(before, book)
-    _write(options, book, known)
-    return 0
-
-
-def _write(options, book: kept.Gradebook, known: roster.Roster) -> None:
-    """Write all files of a gradebook, and say what needs a look."""
-    files, rows, data = output.Output(options.out), book.rows, kept.dump(book)
-    copies.note(rows)
-    lost = overrides.apply(rows, options.out / overrides.NAME)
-    names, feedback = pages.file_names(rows), [pages.feedback(row) for row in rows]
-    files.write("grades.csv", gradebook.marks(rows))
-    if book.settings["nbgrader"]:
-        files.write("grades_nbgrader.csv", gradebook.nbgrader(rows))
-    files.write("items.csv", gradebook.item_table(items.analyse(rows)))
-    for name, page in zip(names, feedback, strict=True):
-        files.write(f"feedback/{name}", page)
-    for name, content in gradebook.uploads(rows, known.tables, feedback, book.settings["lms"]).items():
-        files.write(f"upload/{name}", content)
-    compared = alike.compare(rows)
-    files.write("alike.html", alike_page.render(rows, compared))
-    pairs = None if compared is None else sum(len(one.pairs) for one in compared)
-    files.write("report.html", pages.report(rows, names, book.isolations, book.settings["seed"], book.unclaimed, lost, pairs))
-    files.finish()
-    kept.save(options.out, data)
-    for name in files.put_aside:
+    written = writing.write(options.out, book, known)
+    for name in written.put_aside:
         print(f"grading: a file that was changed by hand is kept as {options.out / name}; a mark in {overrides.NAME} stays")
-    if compared is None:
-        print(f"grading: {alike.MISSING}", file=sys.stderr)
-    for words in lost:
+    for words in written.said:
         print(f"grading: {words}", file=sys.stderr)
-    look = len(pages.to_look_at(rows, names)) + len(book.unclaimed) + len(lost)
-    print(f"students graded: {len(rows)}; things to look at: {look}; read {options.out / 'report.html'}")
+    print(f"students graded: {len(book.rows)}; things to look at: {written.look}; read {options.out / 'report.html'}")
+
+
+def _chosen(students: list, names: list[str], lasting: dict) -> list:
+    known = anonymous.pseudonyms(students, lasting["seed"]) if lasting["anonymous"] else {}
+    return chosen.choose(students, names, known)
 
 
 def _lasting(options, before: kept.Gradebook | None) -> dict:

@@ -14,7 +14,7 @@ from exercises.grading.running import strict
 from exercises.grading.submissions import File, Notebook, Student
 
 NAME = ".grading/gradebook.json"
-_GRADED = ("texts", "file", "problem", "notes", "seconds")
+_GRADED = ("texts", "file", "problem", "notes", "seconds", "when")
 _STUDENT = ("name", "identity", "stray", "doubts")
 
 

@@ -36,7 +36,7 @@ _MOST_LOOKS = 500  # entries of the report; the rest is on the students' pages
 _STYLE = {"svg.hashsalt": "grading", "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 11}
 
 
-def _shown(value):
+def visible(value):
     """Return a text as a page shows it: without the characters that can't be seen or that turn the direction of writing."""
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
@@ -49,7 +49,7 @@ def _code(text: str) -> str:
 
 def _ticks(text: str) -> Markup:
     """Text in which `names` between backticks are set as code. Whatever else is in it stays text."""
-    return Markup(re.sub(r"`([^`\n]{1,80})`", r"<code>\1</code>", str(escape(_shown(text)))))
+    return Markup(re.sub(r"`([^`\n]{1,80})`", r"<code>\1</code>", str(escape(visible(text)))))
 
 
 def _start(title: str) -> str:
@@ -59,7 +59,7 @@ def _start(title: str) -> str:
 _environment = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
     autoescape=True,
-    finalize=_shown,
+    finalize=visible,
     trim_blocks=True,
     lstrip_blocks=True,
     undefined=jinja2.StrictUndefined,
@@ -96,7 +96,7 @@ def feedback(row: Row) -> str:
 
 def to_look_at(rows: list[Row], names: list[str]) -> list[tuple]:
     """List all that a person should look at, as (kind, student's page, student's name, exercise, words), the gravest first."""
-    order = (*scoring.NEEDS_A_LOOK, "library", "duplicate", "ending", "identity", "file")
+    order = (*scoring.NEEDS_A_LOOK, "library", "late", "duplicate", "ending", "identity", "file")
     look = []
     for row, name in zip(rows, names, strict=True):
         found = [(kind, graded.exercise.stem, words) for graded in row.graded for kind, words in graded.notes]
@@ -114,12 +114,15 @@ def report(
     unclaimed: Sequence[tuple[str, str]] = (),
     lost: Sequence[str] = (),
     alike: int | None = None,
+    undated: Sequence[str] = (),
+    settings: dict | None = None,
 ) -> str:
-    """The page for the instructor. unclaimed: files that are nobody's, and why; lost: marks by hand for nobody here.
+    """The page for the instructor.
 
-    alike: how many pairs of answers agree more than chance explains; None if that is not known.
+    unclaimed: files that are nobody's, and why; lost: marks by hand for nobody here; alike: how many pairs of answers agree
+    more than chance explains, None if that is not known; undated: what no time of submission is known of; settings: of the run.
     """
-    look = [("mark by hand", "", "", "", words) for words in lost]
+    look = [("mark by hand", "", "", "", words) for words in lost] + [("late", "", "", "", words) for words in undated]
     look += to_look_at(rows, names) + [("file", "", "", "", f"{path}: {why}") for path, why in unclaimed]
     absent = _absent(rows, names)
     return template("report.html").render(
@@ -133,6 +136,7 @@ def report(
         mistakes=mistakes(rows),
         items=items.analyse(rows),
         alike=alike,
+        settings=settings or {},
         look=look[:_MOST_LOOKS],
         more=len(look) - _MOST_LOOKS,
         nothing=[(row, name) for row, name, whole, _ in absent if len(whole) == len(row.graded)],
@@ -154,7 +158,7 @@ def _exercise(rows: list[Row], number: int) -> dict:
         share = sum(one.parts[index].passed for one in graded) / len(graded)
         parts.append({"title": part.title, "points": part.points, "share": share})
     mean = statistics.fmean(one.points for one in graded) if graded else None
-    return {"exercise": exercise, "mean": mean, "handed_in": len(graded), "parts": parts}
+    return {"exercise": exercise, "mean": mean, "handed_in": len(graded), "parts": parts, "bonus": rows[0].graded[number].bonus}
 
 
 def mistakes(rows: list[Row]) -> list[dict]:
@@ -196,7 +200,8 @@ def draw_distribution(points: list[float], possible: int) -> Figure:
     figure = Figure(figsize=(7, 2.6), layout="constrained")
     axes = figure.subplots()
     width = max(1, -(-possible // 14))
-    edges = [edge - 0.5 for edge in range(0, possible + width + 1, width)]
+    most = max(possible, int(max(points)))  # with a bonus, more than what is possible
+    edges = [edge - 0.5 for edge in range(0, most + width + 1, width)]
     axes.hist(points, bins=edges, color="#0072B2", edgecolor="white")
     axes.axvline(statistics.median(points), color="#D55E00", linestyle="--", linewidth=2, label="median")
     axes.set(xlabel=f"points, of {possible}", ylabel="students", xlim=(-0.5 - width / 4, edges[-1] + width / 4))

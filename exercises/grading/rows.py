@@ -8,6 +8,15 @@ from exercises.grading.overrides import Override
 from exercises.grading.submissions import Notebook, Student
 
 
+@dataclass(frozen=True)
+class Late:
+    """By how much something came late, what that costs, and by which rule; all but the points in words."""
+
+    told: str
+    taken: float = 0
+    rule: str = ""
+
+
 @dataclass
 class Graded:
     """One exercise of one student."""
@@ -21,6 +30,9 @@ class Graded:
     notebook: Notebook | None = None  # the one that counts
     override: Override | None = None
     seconds: float | None = None  # that its answers ran
+    bonus: bool = False  # its points are added, and not among those that can be had
+    when: str = ""  # it came, as ISO 8601, if the LMS says so
+    late_by: Late | None = None
 
     @property
     def checked(self) -> int:
@@ -29,7 +41,17 @@ class Graded:
 
     @property
     def points(self) -> int | float:
-        return self.override.points if self.override else self.checked
+        """The points that count: those given by hand, or those of the checks without what lateness costs."""
+        return self.override.points if self.override else whole(self.checked - self.taken)
+
+    @property
+    def taken(self) -> int | float:
+        """What is taken off for lateness. A mark by hand stands as it was given."""
+        return whole(self.late_by.taken) if self.late_by and not self.override else 0
+
+    @property
+    def possible(self) -> int:
+        return 0 if self.bonus else self.exercise.points
 
     @property
     def handed_in(self) -> bool:
@@ -46,7 +68,7 @@ class Graded:
 
     @property
     def late(self) -> bool:
-        return bool(self.named and self.named.late)
+        return bool(self.late_by or (self.named and self.named.late))
 
 
 @dataclass
@@ -58,11 +80,24 @@ class Row:
 
     @property
     def points(self) -> int | float:
-        return sum(graded.points for graded in self.graded)
+        return whole(sum(graded.points for graded in self.graded))
 
     @property
     def possible(self) -> int:
-        return sum(graded.exercise.points for graded in self.graded)
+        return sum(graded.possible for graded in self.graded)
+
+
+def whole(points: float) -> int | float:
+    """Return points to the hundredth, as an integer where they are one."""
+    points = round(points, 2)
+    return int(points) if points == int(points) else points
+
+
+def set_bonus(rows: list[Row], exercises: tuple) -> None:
+    """Make these exercises a bonus."""
+    for row in rows:
+        for graded in row.graded:
+            graded.bonus = graded.exercise in exercises
 
 
 def not_handed_in(exercise) -> Graded:
