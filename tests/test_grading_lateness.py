@@ -98,7 +98,7 @@ def test_moodle_tells_dates_in_its_worksheet_and_who_is_unknown_loses_nothing(tm
     assert grade(class_of(tmp_path / "class", names), tmp_path / "out", *line) == 0
     found = rows_of(tmp_path / "out")
     assert [found[name]["06_schedule"] for name in ("Ana Lopez", "Ben Roth", "Cleo Ito")] == ["5.6", "7", "7"]
-    words = "06_schedule: the LMS gives no time of submission for Ben Roth, Cleo Ito; nothing was taken off."
+    words = "06_schedule: the LMS gives no time of submission for Ben Roth; Cleo Ito. Nothing was taken off."
     assert words in capsys.readouterr().err
     assert words in (tmp_path / "out" / "report.html").read_text()
     assert "5.6" in (tmp_path / "out" / "upload" / "moodle.csv").read_text()

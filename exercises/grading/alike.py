@@ -2,8 +2,8 @@
 
 What chance explains is taken from the class itself. For each exercise, all pairs of answers give a difference each: of the
 tokens of both (`normal_form`), the fraction to delete and insert until one is the other (Indel distance, by RapidFuzz).
-Its logarithm is near enough to a bell curve; the bar lies so far below its middle that, by that curve, one exercise in a
-thousand would have any pair below it.
+Its logarithm is near enough to a bell curve; the bar lies so far below its middle that, by that curve, one exercise in
+ten thousand would have any pair below it.
 """
 
 import math
@@ -23,8 +23,9 @@ except ImportError:
 MISSING = "Answers were not compared with each other: rapidfuzz is not installed; pip install -e '.[grading]' brings it."
 LEAST_TOKENS = 40  # below that, two people write the same by chance
 LEAST_STUDENTS = 6  # below that, a class has no distribution
-CHANCE = 0.001  # of any pair of an exercise below its bar, were all answers written alone
+CHANCE = 0.0001  # of any pair of an exercise below its bar, were all answers written alone
 _LEAST_SPREAD = 0.3  # of the logarithm: who copies differs by less than a third of what is usual even in an even class
+_TELLING = 4  # tokens of a line that is marked
 _TENTH = 1.2816  # standard deviations between the middle of a bell curve and its lowest tenth
 
 
@@ -108,10 +109,7 @@ def side_by_side(one: Graded, other: Graded) -> list[tuple[list, list]]:
 
 
 def _lines(text: str, other: str) -> list[tuple[str, bool]]:
-    known = {_plain(line) for line in other.splitlines()}
-    return [(line, _plain(line) in known and len(_plain(line)) > 2) for line in text.splitlines()]
-
-
-def _plain(line: str) -> tuple[str, ...]:
-    """Return a line without what is no evidence: its spaces and its comment."""
-    return tuple(normal_form.roughly(line))
+    known = {tokens for _, tokens in normal_form.lines(other)}
+    return [
+        (line, tokens in known and len(tokens) >= _TELLING and tokens[0] != "def") for line, tokens in normal_form.lines(text)
+    ]

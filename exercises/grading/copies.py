@@ -12,5 +12,5 @@ def note(rows: list[Row]) -> None:
                 same.setdefault((graded.exercise.name, graded.notebook.file.fingerprint), []).append((row, graded))
     for group in same.values():
         if len(group) > 1:
-            who = ", ".join(row.student.name for row, _ in group)
+            who = "; ".join(row.student.name for row, _ in group)
             group[0][1].notes.append(("duplicate", f"the same file, to the last byte, from {who}"))

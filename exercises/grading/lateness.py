@@ -83,8 +83,8 @@ def apply(rows: Sequence[Row], times: dict[object, datetime], words: str = "") -
                 _apply(graded, times[graded.exercise], words)
                 if not graded.when:
                     unknown.setdefault(graded.exercise, []).append(row.student.name)
-    return [f"{exercise.stem}: the LMS gives no time of submission for {', '.join(names[:50])}"
-            f"{f' and {len(names) - 50} more' if len(names) > 50 else ''}; nothing was taken off."
+    return [f"{exercise.stem}: the LMS gives no time of submission for {'; '.join(names[:50])}"
+            f"{f' and {len(names) - 50} more' if len(names) > 50 else ''}. Nothing was taken off."
             for exercise, names in unknown.items()]  # fmt: skip
 
 

@@ -32,7 +32,7 @@ def of_text(text: str, given: frozenset[str] = frozenset()) -> list[str]:
 def statements(text: str) -> list[str]:
     """Return the statements in a text, those of a function one by one, with its names made alike. Raises SyntaxError."""
     tree = ast.parse(text)
-    tree = _Plain({*_bound(tree)}).visit(tree)
+    tree = _Plain(_bound(tree)).visit(tree)
     found = []
     for node in tree.body:
         inner = node.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) else [node]
@@ -41,16 +41,16 @@ def statements(text: str) -> list[str]:
 
 
 class _Plain(ast.NodeTransformer):
-    """Gives all names that a text binds one name, and takes its docstrings and annotations away."""
+    """Gives all names that a text binds plain ones, and takes its docstrings and annotations away."""
 
-    def __init__(self, bound: set[str]):
+    def __init__(self, bound: dict[str, str]):
         self.bound = bound
 
     def visit_Name(self, node):
-        return ast.Name(_NAME if node.id in self.bound else node.id, node.ctx)
+        return ast.Name(self.bound.get(node.id, node.id), node.ctx)
 
     def visit_arg(self, node):
-        return ast.arg(_NAME)
+        return ast.arg(self.bound.get(node.arg, _NAME))
 
     def visit_FunctionDef(self, node):
         self.generic_visit(node)
@@ -64,14 +64,39 @@ class _Plain(ast.NodeTransformer):
         return ast.Assign([node.target], node.value) if node.value else ast.Pass()
 
 
-def _bound(tree: ast.AST):
+def _bound(tree: ast.Module) -> dict[str, str]:
+    """Return {name that a text binds: plain name}. Arguments are told apart, as the task gives them."""
+    found = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            yield node.id
+            found[node.id] = _NAME
         elif isinstance(node, ast.arg):
-            yield node.arg
+            found[node.arg] = _NAME
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            yield node.name
+            found[node.name] = _NAME
+    for function in tree.body:
+        if isinstance(function, ast.FunctionDef):
+            found |= {argument.arg: f"argument_{number}" for number, argument in enumerate(function.args.args)}
+    return found
+
+
+def lines(text: str) -> list[tuple[str, tuple[str, ...]]]:
+    """Return each line with its tokens under plain names; those of comments and docstrings have none."""
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return [(line, tuple(roughly(line))) for line in text.splitlines()]
+    bound, words = _bound(tree), {number for node in ast.walk(tree) for number in _documentation(node)}
+    return [
+        (line, () if number in words else tuple(bound.get(token, token) for token in roughly(line)))
+        for number, line in enumerate(text.splitlines(), 1)
+    ]
+
+
+def _documentation(node: ast.AST) -> range:
+    """Return the numbers of the lines of a text that stands alone, as a docstring does."""
+    alone = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+    return range(node.lineno, node.end_lineno + 1) if alone else range(0)
 
 
 def _tokens(code: str) -> list[str]:

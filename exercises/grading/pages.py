@@ -124,15 +124,18 @@ def report(
     """
     look = [("mark by hand", "", "", "", words) for words in lost] + [("late", "", "", "", words) for words in undated]
     look += to_look_at(rows, names) + [("file", "", "", "", f"{path}: {why}") for path, why in unclaimed]
-    absent = _absent(rows, names)
+    absent, exercises = _absent(rows, names), [_exercise(rows, number) for number in range(len(rows[0].graded))]
+    active = [row for row in rows if any(one.counts for one in row.graded)]
+    points = [row.points for row in active or rows]
     return template("report.html").render(
         rows=list(zip(rows, names, strict=True)),
         seed=seed,
         possible=rows[0].possible,
         isolations=[_ISOLATION[name] for name in isolations],
-        plot=distribution([row.points for row in rows], rows[0].possible),
-        totals=_summary([row.points for row in rows]),
-        exercises=[_exercise(rows, number) for number in range(len(rows[0].graded))],
+        plot=distribution(points, rows[0].possible),
+        totals=_summary(points),
+        minute=_minute(len(active), exercises, look),
+        exercises=exercises,
         mistakes=mistakes(rows),
         items=items.analyse(rows),
         alike=alike,
@@ -147,6 +150,14 @@ def report(
 
 def _summary(points: list[float]) -> dict:
     return {"mean": statistics.fmean(points), "median": statistics.median(points), "low": min(points), "high": max(points)}
+
+
+def _minute(handed_in: int, exercises: list[dict], look: list[tuple]) -> dict:
+    """What an instructor reads first: how many handed in, the hardest part, how many things of which kind need a look."""
+    parts = [{**part, "number": entry["exercise"].number} for entry in exercises for part in entry["parts"]]
+    hardest = min(parts, key=lambda part: part["share"], default=None)
+    kinds = list(Counter(entry[0] for entry in look).items())
+    return {"handed_in": handed_in, "hardest": hardest if hardest and hardest["share"] < 1 else None, "kinds": kinds}
 
 
 def _exercise(rows: list[Row], number: int) -> dict:
@@ -172,8 +183,9 @@ def mistakes(rows: list[Row]) -> list[dict]:
         for mistake in made:
             students[mistake].append(row.student.name)
     most = sorted(count.items(), key=lambda item: (-item[1], item[0]))
-    return [{"exercise": stem, "name": name, "count": n, "share": n / tried[stem], "hint": hints[stem, name],
-             "students": students[stem, name]} for (stem, name), n in most]  # fmt: skip
+    numbers = {graded.exercise.stem: graded.exercise.number for row in rows for graded in row.graded}
+    return [{"exercise": stem, "number": numbers[stem], "name": name, "count": n, "share": n / tried[stem],
+             "hint": hints[stem, name], "students": students[stem, name]} for (stem, name), n in most]  # fmt: skip
 
 
 def _absent(rows: list[Row], names: list[str]) -> list[tuple]:
