@@ -107,7 +107,7 @@ def test_a_file_from_two_students_is_pointed_out_and_runs_once(tmp_path, capsys,
     grade(tmp_path / "class", tmp_path / "out")
     assert "1 submission to run" in capsys.readouterr().err
     notes = {name: row.graded[checks.schedule.number - 1].notes for name, row in spy.rows.items()}
-    assert notes == {"ana": [("duplicate", "the same file, to the last byte, from ana, ben")], "ben": [], "cleo": []}
+    assert notes == {"ana": [("duplicate", "the same file, to the last byte, from ana; ben")], "ben": [], "cleo": []}
 
 
 def test_what_ran_without_bubblewrap_runs_again_with_it(tmp_path, capsys, without_children, monkeypatch):

@@ -8,7 +8,7 @@ import pytest
 from grading_runs import Spy, grade, only_linux, rows_of, whole_notebook, with_answer, wrong_texts
 
 from course_lib import checks
-from exercises.grading import command
+from exercises.grading import arguments, command
 from exercises.release import ANSWER
 
 SEED = 7
@@ -80,7 +80,7 @@ def test_a_wrong_option_is_named(tmp_path, capsys, more, says):
 
 
 def test_with_the_highest_seed_right_answers_are_right():
-    seed = command._HIGHEST_SEED
+    seed = arguments.HIGHEST_SEED
     np.random.RandomState(seed + 1)  # an answer may shuffle with it
     for exercise in checks.EXERCISES:
         assert exercise.judge(exercise.observe(exercise.right, seed), seed).passed

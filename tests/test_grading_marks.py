@@ -108,10 +108,10 @@ def test_a_mark_by_hand_that_is_none_is_refused(tmp_path, text, says):
         overrides.apply([row("ana"), row("ben"), row("ben")], tmp_path / "overrides.csv")
 
 
-@pytest.mark.parametrize("only", [["6"], ["06_schedule"], ["schedule", "--exercise", "06"]])
-def test_one_exercise_alone(tmp_path, only):
+@pytest.mark.parametrize("named", [["6"], ["06_schedule"], ["schedule", "--exercise", "06"]])
+def test_one_exercise_alone(tmp_path, named):
     small_class(tmp_path / "class")
-    assert grade(tmp_path / "class", tmp_path / "out", "--only", *only) == 0
+    assert grade(tmp_path / "class", tmp_path / "out", "--exercise", *named) == 0
     found = rows_of(tmp_path / "out")
     assert set(found["s1"]) == {"Student", "Number", "06_schedule", "Total"}
     assert f"of {checks.schedule.points} points" in (tmp_path / "out" / "feedback" / "s1.html").read_text()
@@ -120,8 +120,8 @@ def test_one_exercise_alone(tmp_path, only):
 
 def test_an_exercise_that_there_is_not_is_refused(tmp_path, capsys):
     with pytest.raises(SystemExit):
-        grade(tmp_path, tmp_path.parent / "out", "--only", "99")
-    assert "--only must be" in capsys.readouterr().err
+        grade(tmp_path, tmp_path.parent / "out", "--exercise", "99")
+    assert "--exercise must be" in capsys.readouterr().err
 
 
 def test_a_class_from_canvas_with_its_list(tmp_path):

@@ -32,6 +32,19 @@ def key_of(exercise: dict, seed: int, *circumstances) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+class Nothing:
+    """Keeps nothing, for a run that leaves nothing behind."""
+
+    def get(self, key: str) -> None:
+        return None
+
+    def put(self, key: str, observation: dict) -> None:
+        return None
+
+    def prune(self, keys: set[str]) -> None:
+        return None
+
+
 class Observations:
     """Observations of earlier runs, a file for each."""
 

@@ -6,8 +6,8 @@ import re
 import zipfile
 
 from exercises.grading import lms
-from exercises.grading.grading import Row
 from exercises.grading.lms.base import BOM, Table
+from exercises.grading.rows import Row, whole
 
 # At the start of a cell, or after what some spreadsheet takes for the end of one. Full-width signs count too.
 _FORMULA = re.compile(r"(?:^|[;,|\t\n])[\s\"']*(?=[=+\-@\uff1d\uff0b\uff0d\uff20](?s:.))|^(?=\t)")
@@ -26,6 +26,9 @@ def marks(rows: list[Row]) -> str:
         found = [", ".join(one.exercise.stem for one in row.graded if applies(one)) for row in rows]
         if any(found):
             table = [[*line, cell] for line, cell in zip(table, [title, *found], strict=True)]
+    if any(one.taken for row in rows for one in row.graded):
+        taken = [whole(sum(one.taken for one in row.graded)) for row in rows]
+        table = [[*line, cell] for line, cell in zip(table, ["Taken off for lateness", *taken], strict=True)]
     return BOM + _csv(table)
 
 
@@ -34,9 +37,9 @@ def nbgrader(rows: list[Row]) -> str:
     table = [_NBGRADER]
     for row in rows:
         for graded in row.graded:
-            most = graded.exercise.points
-            who = row.student.identity or row.student.name
-            table.append([graded.exercise.stem, "", "", who, row.student.name, "", "", graded.points, 0, graded.points, most])
+            who, raw = row.student.identity or row.student.name, whole(graded.points + graded.taken)
+            marked = raw, graded.taken, graded.points, graded.possible
+            table.append([graded.exercise.stem, "", "", who, row.student.name, "", "", *marked])
     return _csv(table)
 
 
@@ -56,6 +59,11 @@ def uploads(rows: list[Row], tables: list[Table], pages: list[str], wanted: tupl
             if feedback:
                 files[f"{name}-feedback.zip"] = feedback
     return files
+
+
+def sheet(lines: list[list]) -> str:
+    """Return lines as CSV that a spreadsheet shows as they are."""
+    return BOM + _csv(lines)
 
 
 def _feedback(form, rows: list[Row], pages: list[str]) -> bytes:

@@ -3,72 +3,18 @@
 import contextlib
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain
 
 from course_lib import checks
 from course_lib.checks import PartResult
 from exercises.grading import answers, cache, control_group, dispatch, library, scoring, second_chance
 from exercises.grading.answers import ExtractedAnswers
-from exercises.grading.overrides import Override
+from exercises.grading.rows import Graded, Row, not_handed_in
 from exercises.grading.sandbox import Limits
 from exercises.grading.submissions import File, Notebook, Student
 
-
-@dataclass
-class Graded:
-    """One exercise of one student."""
-
-    exercise: object
-    parts: tuple[PartResult, ...]
-    texts: dict[str, str] = field(default_factory=dict)
-    file: str = ""
-    problem: str = ""
-    notes: list[tuple[str, str]] = field(default_factory=list)  # (kind, words): what a person should look at
-    notebook: Notebook | None = None  # the one that counts
-    override: Override | None = None
-
-    @property
-    def checked(self) -> int:
-        """The points that the checks gave."""
-        return sum(part.points for part in self.parts)
-
-    @property
-    def points(self) -> int | float:
-        return self.override.points if self.override else self.checked
-
-    @property
-    def handed_in(self) -> bool:
-        return bool(self.file) or any(part.status != "missing" for part in self.parts)
-
-    @property
-    def counts(self) -> bool:
-        """Whether there is a mark to tell: for something handed in, or by hand."""
-        return self.handed_in or self.override is not None
-
-    @property
-    def named(self):
-        return self.notebook and self.notebook.named
-
-    @property
-    def late(self) -> bool:
-        return bool(self.named and self.named.late)
-
-
-@dataclass
-class Row:
-    """One student, and all exercises in their order."""
-
-    student: Student
-    graded: list[Graded]
-
-    @property
-    def points(self) -> int | float:
-        return sum(graded.points for graded in self.graded)
-
-    @property
-    def possible(self) -> int:
-        return sum(graded.exercise.points for graded in self.graded)
+__all__ = ["Graded", "GradingOptions", "Row", "grade"]
 
 
 @dataclass(frozen=True)
@@ -76,7 +22,7 @@ class GradingOptions:
     """The seed of the inputs, the limits, and where submissions run.
 
     require: rather raise NoChildError than run without bubblewrap; sandboxed: take no earlier results from without it;
-    exercises: those that are graded.
+    exercises: those that are graded; everybody: whether these are all students, so that what is of no use to them can go.
     """
 
     seed: int
@@ -87,6 +33,7 @@ class GradingOptions:
     require: bool = True
     sandboxed: bool = True
     exercises: tuple = checks.EXERCISES
+    everybody: bool = True
 
 
 @dataclass
@@ -98,7 +45,7 @@ class Attempt:
     found: ExtractedAnswers | None = None  # None if the file can't be read
     job: dict | None = None  # for the child; None if there is nothing to run
     key: str = ""  # of the job in the cache
-    entry: dict | None = None  # {"isolation": …, "observation": {part: …}}, once the job has run
+    entry: dict | None = None  # {"isolation": …, "observation": {part: …}, "seconds": …}, once the job has run
 
     @property
     def file(self) -> File:
@@ -125,8 +72,9 @@ def grade(students: list[Student], options: GradingOptions, store: cache.Observa
     with contextlib.closing(dispatch.run(jobs, options.jobs, options.address)) as finished:
         for done, (number, (results, isolation)) in enumerate(finished, 1):
             for attempt in batches[number]:
-                entry = {"isolation": isolation, "observation": results[attempt.job["name"]]}
-                cost.add(attempt.job, entry["observation"])
+                observation = results[attempt.job["name"]]
+                seconds = cost.add(attempt.job, observation)
+                entry = {"isolation": isolation, "observation": observation, "seconds": seconds}
                 _enter(same[attempt.key], entry)
                 store.put(attempt.key, entry)
             progress(done, len(jobs))
@@ -134,9 +82,9 @@ def grade(students: list[Student], options: GradingOptions, store: cache.Observa
         print(f"grading: {cost}", file=sys.stderr)
         if not (options.address or control_group.is_available()):
             print("grading: no control group can be made here, so the limit on memory is for each process", file=sys.stderr)
-    store.prune(set(same))
+    if options.everybody:
+        store.prune(set(same))
     rows = [_row(student, own, options) for student, own in zip(students, attempts, strict=True)]
-    _note_copies(rows)
     return rows, sorted({group[0].entry["isolation"] for group in same.values()})
 
 
@@ -207,8 +155,7 @@ def _row(student: Student, attempts: dict[str, Attempt], options: GradingOptions
 
 def _graded(exercise, attempt: Attempt | None, seed: int) -> Graded:
     if attempt is None:
-        parts = scoring.all_of(exercise, "missing")
-        return Graded(exercise, parts, problem="Not handed in.", notes=[("missing", "not handed in")])
+        return not_handed_in(exercise)
     graded = Graded(exercise, (), file=attempt.file.path, problem=attempt.file.problem, notebook=attempt.notebook)
     if attempt.others:
         more = f" and {len(attempt.others) - 5} more" if len(attempt.others) > 5 else ""
@@ -224,6 +171,7 @@ def _graded(exercise, attempt: Attempt | None, seed: int) -> Graded:
     alone = scoring.judge_again(exercise, observations, seed)
     graded.parts = tuple(second_chance.choose(part, alone.get(part.name)) for part in whole)
     graded.texts = attempt.found.texts
+    graded.seconds = attempt.entry.get("seconds") if attempt.entry else None
     cells = [
         second_chance.note(part, observations.get(part.name, {}), it) for part, it in zip(graded.parts, whole, strict=True)
     ]
@@ -239,17 +187,3 @@ def _notes(found: ExtractedAnswers, parts: tuple[PartResult, ...]) -> list[tuple
     notes += [("duplicate", f"{name} is answered more than once; the last was graded") for name in found.repeated]
     notes += [("library", f"the answer uses {name}, {library.why(name)}") for name in found.library]
     return notes
-
-
-def _note_copies(rows: list[Row]) -> None:
-    """Files that are the same to the last byte, from several students, unless they are as they were given out."""
-    same: dict[tuple[str, str], list[tuple[Row, Graded]]] = {}
-    for row in rows:
-        for graded in row.graded:
-            if any(part.status not in ("unanswered", "missing", "invalid") for part in graded.parts):
-                fingerprint = row.student.notebooks[graded.exercise.name][-1].file.fingerprint
-                same.setdefault((graded.exercise.name, fingerprint), []).append((row, graded))
-    for group in same.values():
-        if len(group) > 1:
-            who = ", ".join(row.student.name for row, _ in group)
-            group[0][1].notes.append(("duplicate", f"the same file, to the last byte, from {who}"))

@@ -25,14 +25,19 @@ class Override:
     reason: str
 
 
-def apply(rows, path: Path) -> list[str]:
-    """Put the marks of a file in the place of those of the checks. Return what was about nobody here; raise OverrideError."""
+def apply(rows, path: Path, called: dict | None = None) -> list[str]:
+    """Put the marks of a file in the place of those of the checks. Return what was about nobody here; raise OverrideError.
+
+    called: {pseudonym: student}, where there are some.
+    """
+    called = {pseudonym.casefold(): student for pseudonym, student in (called or {}).items()}
     if not path.exists():
         return []
     lost = []
     for number, line in enumerate(_lines(path), 2):
         where = f"{path.name}, line {number}"
-        row = _student(rows, line["student"], where)
+        under = called.get(line["student"].casefold())
+        row = next((row for row in rows if row.student is under), None) or _student(rows, line["student"], where)
         if row is None:
             lost.append(f'{where}: nobody here is called "{line["student"][:80]}", so the mark was given to nobody.')
             continue

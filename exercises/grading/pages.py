@@ -15,8 +15,8 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from exercises.grading import scoring
-from exercises.grading.grading import Row
+from exercises.grading import items, scoring
+from exercises.grading.rows import Row
 
 _SIGNS = {"passed": "✓", "unanswered": "○", "missing": "○"}
 _WORDS = {
@@ -36,7 +36,7 @@ _MOST_LOOKS = 500  # entries of the report; the rest is on the students' pages
 _STYLE = {"svg.hashsalt": "grading", "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 11}
 
 
-def _shown(value):
+def visible(value):
     """Return a text as a page shows it: without the characters that can't be seen or that turn the direction of writing."""
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
@@ -49,7 +49,7 @@ def _code(text: str) -> str:
 
 def _ticks(text: str) -> Markup:
     """Text in which `names` between backticks are set as code. Whatever else is in it stays text."""
-    return Markup(re.sub(r"`([^`\n]{1,80})`", r"<code>\1</code>", str(escape(_shown(text)))))
+    return Markup(re.sub(r"`([^`\n]{1,80})`", r"<code>\1</code>", str(escape(visible(text)))))
 
 
 def _start(title: str) -> str:
@@ -59,13 +59,18 @@ def _start(title: str) -> str:
 _environment = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
     autoescape=True,
-    finalize=_shown,
+    finalize=visible,
     trim_blocks=True,
     lstrip_blocks=True,
     undefined=jinja2.StrictUndefined,
 )
 _environment.globals.update(signs=_SIGNS, words=_WORDS)
-_environment.filters.update(code=_code, ticks=_ticks, start=_start)
+_environment.filters.update(code=_code, ticks=_ticks, start=_start, seconds=items.seconds)
+
+
+def template(name: str) -> jinja2.Template:
+    """Return one of the templates, in which everything is escaped."""
+    return _environment.get_template(name)
 
 
 def file_names(rows: list[Row]) -> list[str]:
@@ -86,12 +91,12 @@ def file_names(rows: list[Row]) -> list[str]:
 
 def feedback(row: Row) -> str:
     """The page for one student."""
-    return _environment.get_template("feedback.html").render(row=row)
+    return template("feedback.html").render(row=row)
 
 
 def to_look_at(rows: list[Row], names: list[str]) -> list[tuple]:
     """List all that a person should look at, as (kind, student's page, student's name, exercise, words), the gravest first."""
-    order = (*scoring.NEEDS_A_LOOK, "library", "duplicate", "ending", "identity", "file")
+    order = (*scoring.NEEDS_A_LOOK, "library", "late", "duplicate", "ending", "identity", "file")
     look = []
     for row, name in zip(rows, names, strict=True):
         found = [(kind, graded.exercise.stem, words) for graded in row.graded for kind, words in graded.notes]
@@ -108,20 +113,33 @@ def report(
     seed: int,
     unclaimed: Sequence[tuple[str, str]] = (),
     lost: Sequence[str] = (),
+    alike: int | None = None,
+    undated: Sequence[str] = (),
+    settings: dict | None = None,
 ) -> str:
-    """The page for the instructor. unclaimed: files that are nobody's, and why; lost: marks by hand for nobody here."""
-    look = [("mark by hand", "", "", "", words) for words in lost]
+    """The page for the instructor.
+
+    unclaimed: files that are nobody's, and why; lost: marks by hand for nobody here; alike: how many pairs of answers agree
+    more than chance explains, None if that is not known; undated: what no time of submission is known of; settings: of the run.
+    """
+    look = [("mark by hand", "", "", "", words) for words in lost] + [("late", "", "", "", words) for words in undated]
     look += to_look_at(rows, names) + [("file", "", "", "", f"{path}: {why}") for path, why in unclaimed]
-    absent = _absent(rows, names)
-    return _environment.get_template("report.html").render(
+    absent, exercises = _absent(rows, names), [_exercise(rows, number) for number in range(len(rows[0].graded))]
+    active = [row for row in rows if any(one.counts for one in row.graded)]
+    points = [row.points for row in active or rows]
+    return template("report.html").render(
         rows=list(zip(rows, names, strict=True)),
         seed=seed,
         possible=rows[0].possible,
         isolations=[_ISOLATION[name] for name in isolations],
-        plot=distribution([row.points for row in rows], rows[0].possible),
-        totals=_summary([row.points for row in rows]),
-        exercises=[_exercise(rows, number) for number in range(len(rows[0].graded))],
+        plot=distribution(points, rows[0].possible),
+        totals=_summary(points),
+        minute=_minute(len(active), exercises, look),
+        exercises=exercises,
         mistakes=mistakes(rows),
+        items=items.analyse(rows),
+        alike=alike,
+        settings=settings or {},
         look=look[:_MOST_LOOKS],
         more=len(look) - _MOST_LOOKS,
         nothing=[(row, name) for row, name, whole, _ in absent if len(whole) == len(row.graded)],
@@ -134,6 +152,14 @@ def _summary(points: list[float]) -> dict:
     return {"mean": statistics.fmean(points), "median": statistics.median(points), "low": min(points), "high": max(points)}
 
 
+def _minute(handed_in: int, exercises: list[dict], look: list[tuple]) -> dict:
+    """What an instructor reads first: how many handed in, the hardest part, how many things of which kind need a look."""
+    parts = [{**part, "number": entry["exercise"].number} for entry in exercises for part in entry["parts"]]
+    hardest = min(parts, key=lambda part: part["share"], default=None)
+    kinds = list(Counter(entry[0] for entry in look).items())
+    return {"handed_in": handed_in, "hardest": hardest if hardest and hardest["share"] < 1 else None, "kinds": kinds}
+
+
 def _exercise(rows: list[Row], number: int) -> dict:
     """What became of one exercise among those who handed it in."""
     exercise = rows[0].graded[number].exercise
@@ -143,7 +169,7 @@ def _exercise(rows: list[Row], number: int) -> dict:
         share = sum(one.parts[index].passed for one in graded) / len(graded)
         parts.append({"title": part.title, "points": part.points, "share": share})
     mean = statistics.fmean(one.points for one in graded) if graded else None
-    return {"exercise": exercise, "mean": mean, "handed_in": len(graded), "parts": parts}
+    return {"exercise": exercise, "mean": mean, "handed_in": len(graded), "parts": parts, "bonus": rows[0].graded[number].bonus}
 
 
 def mistakes(rows: list[Row]) -> list[dict]:
@@ -157,8 +183,9 @@ def mistakes(rows: list[Row]) -> list[dict]:
         for mistake in made:
             students[mistake].append(row.student.name)
     most = sorted(count.items(), key=lambda item: (-item[1], item[0]))
-    return [{"exercise": stem, "name": name, "count": n, "share": n / tried[stem], "hint": hints[stem, name],
-             "students": students[stem, name]} for (stem, name), n in most]  # fmt: skip
+    numbers = {graded.exercise.stem: graded.exercise.number for row in rows for graded in row.graded}
+    return [{"exercise": stem, "number": numbers[stem], "name": name, "count": n, "share": n / tried[stem],
+             "hint": hints[stem, name], "students": students[stem, name]} for (stem, name), n in most]  # fmt: skip
 
 
 def _absent(rows: list[Row], names: list[str]) -> list[tuple]:
@@ -185,7 +212,8 @@ def draw_distribution(points: list[float], possible: int) -> Figure:
     figure = Figure(figsize=(7, 2.6), layout="constrained")
     axes = figure.subplots()
     width = max(1, -(-possible // 14))
-    edges = [edge - 0.5 for edge in range(0, possible + width + 1, width)]
+    most = max(possible, int(max(points)))  # with a bonus, more than what is possible
+    edges = [edge - 0.5 for edge in range(0, most + width + 1, width)]
     axes.hist(points, bins=edges, color="#0072B2", edgecolor="white")
     axes.axvline(statistics.median(points), color="#D55E00", linestyle="--", linewidth=2, label="median")
     axes.set(xlabel=f"points, of {possible}", ylabel="students", xlim=(-0.5 - width / 4, edges[-1] + width / 4))

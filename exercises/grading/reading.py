@@ -75,6 +75,12 @@ def files(source: Path, budget_of: Callable[[str], Budget] | None = None) -> Ite
             yield entry.path, file
 
 
+def one(path: Path) -> File:
+    """Return a single file. Raises OSError."""
+    data = path.read_bytes()
+    return _file(Entry(path.name, len(data), lambda: data))
+
+
 def _file(entry: Entry) -> File:
     path, problem = shown(entry.path), entry.problem or _by_ending(entry.path)
     if problem:

@@ -71,14 +71,15 @@ class Cost:
         self.seconds = self.extra = 0.0
         self.parts = 0
 
-    def add(self, exercise: dict, found: dict[str, dict]) -> None:
-        """Count the observations of an exercise of a job, and take out of them how long they took."""
-        risky = with_cells_before(exercise)
+    def add(self, exercise: dict, found: dict[str, dict]) -> float | None:
+        """Count the observations of an exercise of a job, take out of them how long they took, and return that, if known."""
+        risky, before, known = with_cells_before(exercise), self.seconds, any("took" in one for one in found.values())
         for part, observation in found.items():
             took = observation.pop("took", 0.0)
             self.seconds += took
             if part in risky:
                 self.parts, self.extra = self.parts + 1, self.extra + took
+        return round(self.seconds - before, 3) if known else None
 
     def __str__(self) -> str:
         what = f"cells before answers were run for {self.parts} part{'s' * (self.parts != 1)}"

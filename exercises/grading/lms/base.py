@@ -6,6 +6,7 @@ parse(name) -> Named | None            what it says in the name of a file or fol
 people(table) -> list[Person] | None   who stands in its list of a course; None if it did not write the table
 marks(rows, table) -> list | None      the lines of the file of marks that it takes; table: its own list, or None
 feedback(named, page) -> (name in a zip, bytes) | None
+and, where its list of a course tells when something came: submitted(named, table, line) -> str
 """
 
 import csv
@@ -147,6 +148,11 @@ def mark(row, exercise, most: str = ""):
     """Return the points of one student, scaled where the LMS has another maximum; "" if nothing was handed in."""
     graded = _of(row, exercise)
     return scale(graded.points, exercise.points, most) if graded and graded.counts else ""
+
+
+def possible(rows, exercise) -> int:
+    """Return the points that can be had for an exercise: none for a bonus, which Canvas takes for extra credit."""
+    return _of(rows[0], exercise).possible
 
 
 def scale(points, of: int, most: str = ""):

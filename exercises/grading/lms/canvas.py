@@ -49,7 +49,7 @@ def marks(rows, table: Table | None) -> list[list]:
     handed_in = base.handed_in(rows)
     if table is None:
         lines = [["Student", "ID", *_PEOPLE[:2], "Section", *(exercise.stem for exercise in handed_in)]]
-        lines.append([f"    {_POINTS}", "", "", "", "", *(exercise.points for exercise in handed_in)])
+        lines.append([f"    {_POINTS}", "", "", "", "", *(base.possible(rows, exercise) for exercise in handed_in)])
         for row in rows:
             number = row.student.identity
             lines.append([row.student.name, number, "", "", "", *(base.mark(row, exercise) for exercise in handed_in)])
@@ -60,8 +60,8 @@ def marks(rows, table: Table | None) -> list[list]:
     most = next((number for number, line in enumerate(table.lines) if _POINTS in line[0]), None)
     points = {column: table.cell(most, table.header[column]) if most else "" for column in columns}
     lines = [[*table.header[: last + 1], *(table.header[column] for column in columns), *(exercise.stem for exercise in new)]]
-    possible = [points[column] or exercise.points for column, exercise in columns.items()]
-    lines.append([f"    {_POINTS}", *[""] * last, *possible, *(exercise.points for exercise in new)])
+    possible = [points[column] or base.possible(rows, exercise) for column, exercise in columns.items()]
+    lines.append([f"    {_POINTS}", *[""] * last, *possible, *(base.possible(rows, exercise) for exercise in new)])
     for row in rows:
         line = row.student.person and row.student.person.line(table)
         known = table.lines[line] if line else [row.student.name, row.student.identity]

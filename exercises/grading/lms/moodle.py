@@ -57,9 +57,14 @@ def marks(rows, table: Table | None) -> list[list] | None:
         own = [one for one in row.graded if one.exercise in exercises and one.counts]
         if line and own:
             lines[line] += [""] * (len(table.header) - len(lines[line]))
-            possible = sum(exercise.points for exercise in exercises)
+            possible = sum(base.possible(rows, exercise) for exercise in exercises)
             lines[line][grade] = base.scale(sum(one.points for one in own), possible, table.cell(line, "Maximum Grade"))
     return lines
+
+
+def submitted(named: Named, table: Table, line: int) -> str:
+    """Return when something came, in the words of Moodle's worksheet, where the line is about this number."""
+    return table.cell(line, "Last modified (submission)") if _number(table, line) == named.identity else ""
 
 
 def _number(table: Table, line: int) -> str:
