@@ -21,9 +21,9 @@ LAYERS = (
     ("loss_blocks", "losses", "vocabulary_losses", "schedules", "basics"),
     ("metrics", "history", "batches", "fashion_files", "budget", "mixture"),
     ("calibration", "soft_gradients", "humps", "sweeps", "checkpoints"),
-    ("data", "models", "objectives", "driving"),
+    ("data", "models", "objectives", "driving", "dyed"),
     ("loops",),
-    ("language", "deploy"),
+    ("pairs", "language", "deploy"),
     ("checks",),
 )
 BESIDE = {  # what is in no layer, so that no layer imports it, and what of course_lib it may import
