@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from course_lib.basics import check_positive_int, device_of, eval_mode, restore_modes, seeded
 from course_lib.batches import batches_in_order, check_last_batch, read_batch, to_device, training_batches
+from course_lib.calling import check_module, in_dtype_of, logits_of
 from course_lib.checkpoints import Run
 from course_lib.history import History
 from course_lib.objectives import (
@@ -22,8 +23,7 @@ from course_lib.objectives import (
     HardLabels,
     Loss,
     Objective,
-    in_dtype_of,
-    logits_of,
+    check_objective,
     rows_right,
     value_at,
 )
@@ -155,11 +155,8 @@ def with_teacher_logits(teacher: nn.Module, dataset: TensorDataset, batch_size: 
 
 
 def _check_fit(model: nn.Module, objective: Objective, seed: int, validation: TensorDataset | DataLoader | None) -> None:
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
-    if isinstance(objective, type) or not callable(objective):
-        what = f"the class {objective.__name__}" if isinstance(objective, type) else type(objective).__name__
-        raise TypeError(f"objective must be such as HardLabels() or Distillation(teacher), got {what}")
+    check_module("model", model)
+    check_objective("objective", objective)
     if isinstance(seed, bool) or not isinstance(seed, int):
         raise TypeError(f"seed must be an int, got {type(seed).__name__}")
     if not (validation is None or isinstance(validation, TensorDataset | DataLoader)):

@@ -6,14 +6,16 @@ parameters of its own, such as a projector between features, offers them by a me
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from course_lib.basics import device_of
-from course_lib.batches import read_batch
+from course_lib.basics import device_of, eval_mode
+from course_lib.batches import read_batch, to_device
+from course_lib.calling import call, call_teacher, check_apart, check_module, dtype_of, in_dtype_of, logits_in, logits_of
+from course_lib.features import Match, check_layers
 from course_lib.losses import (
     check_alpha,
     check_temperature,
@@ -22,6 +24,8 @@ from course_lib.losses import (
     hard_label_loss,
     soft_target_loss,
 )
+from course_lib.schedules import check_not_negative
+from course_lib.tapping import check_gradients, tapped
 
 FloatOrSchedule = float | Callable[[float], float]  # a number, or a schedule: progress in [0, 1] -> number
 IGNORE_INDEX = -100  # the label of rows that count nowhere; torch's default
@@ -42,27 +46,6 @@ class Loss:
 
 
 Objective = Callable[[nn.Module, Any, float], Loss | Tensor]
-
-
-def logits_of(model: nn.Module, inputs: Tensor | dict) -> Tensor:
-    """Call the model and return its logits: its output, or what that holds by the name `logits`, as in Hugging Face."""
-    output = model(**inputs) if isinstance(inputs, Mapping) else model(inputs)
-    logits = getattr(output, "logits", output)
-    if not isinstance(logits, Tensor):
-        raise TypeError(
-            f"the model must give a tensor of logits, or an output with one in .logits; got {type(output).__name__}"
-        )
-    return logits
-
-
-def in_dtype_of(model: nn.Module, inputs: Tensor | dict) -> Tensor | dict:
-    """Return the inputs, those of floating point in the dtype of the model's parameters: a bfloat16 teacher wants bfloat16."""
-    dtype = next((each.dtype for each in model.parameters() if each.is_floating_point()), None)
-
-    def convert(value):
-        return value.to(dtype) if dtype and isinstance(value, Tensor) and value.is_floating_point() else value
-
-    return {name: convert(value) for name, value in inputs.items()} if isinstance(inputs, Mapping) else convert(inputs)
 
 
 class HardLabels:
@@ -105,8 +88,7 @@ class Distillation:
         ignore_index: int = IGNORE_INDEX,
         beta: float = 0.5,
     ):
-        if not isinstance(teacher, nn.Module):
-            raise TypeError(f"teacher must be a torch.nn.Module, got {type(teacher).__name__}")
+        check_module("teacher", teacher)
         find_divergence(divergence, beta)
         for progress in (0.0, 1.0):  # both ends, since the last step is late for learning of a T that is 0 there
             check_temperature(value_at(T, progress))
@@ -115,7 +97,7 @@ class Distillation:
         self.ignore_index = ignore_index
 
     def __call__(self, student: nn.Module, batch, progress: float) -> Loss:
-        self._check_student(student)
+        check_apart(self.teacher, student)
         inputs, labels, teacher_logits = read_batch(batch)
         # At every step: the teacher may be part of a module whose train() was called since the last one. And before the
         # student runs: frozen layers that it shares with the teacher must keep their statistics.
@@ -132,23 +114,9 @@ class Distillation:
         log = {"soft": soft, "hard": hard, "T": T, "alpha": float(alpha), "accuracy": accuracy}
         return Loss(total, student_logits, log)
 
-    @torch.no_grad()
     def teacher_logits(self, inputs: Tensor | dict) -> Tensor:
         """Return the teacher's logits for a batch of inputs, in its own dtype, on the inputs' device."""
-        tensors = inputs.values() if isinstance(inputs, Mapping) else [inputs]
-        device = next(value.device for value in tensors if isinstance(value, Tensor))
-        if device_of(self.teacher, device) != device:  # not otherwise: a quantized model may refuse to be moved
-            self.teacher.to(device)
-        return logits_of(self.teacher.eval(), in_dtype_of(self.teacher, inputs))
-
-    def _check_student(self, student: nn.Module) -> None:
-        theirs = {id(parameter) for parameter in self.teacher.parameters()}
-        shared = [each for each in student.parameters() if id(each) in theirs]
-        if student is self.teacher or any(each.requires_grad for each in shared):
-            raise ValueError(
-                "teacher and student must be different modules, got two that share parameters; layers in common must be "
-                "frozen: requires_grad_(False)"
-            )
+        return logits_in(call_teacher(self.teacher, inputs))
 
     def __repr__(self) -> str:
         settings = f"T={self.T}, alpha={self.alpha}, divergence={self.divergence!r}"
@@ -157,6 +125,77 @@ class Distillation:
 
     def _beta(self) -> str:
         return f", beta={self.beta}" if self.divergence == "jsd" else ""
+
+
+class Features:
+    """`base + weight * distance`, the distance being that of features of the student from the teacher's, layer by layer.
+
+    teacher: as in `Distillation`, and it runs once a step for both; student: the model to be trained; inputs: an example of
+    what they are called on, two rows are enough, by which sizes are found. layers: {"student's layer": "teacher's layer"},
+    names as in `named_modules()`; the distances of several pairs are added. What counts as a layer's output says
+    `course_lib.tapping.tapped`. loss: a name in FEATURE_LOSSES: "mse" (after a projector, trained with the student),
+    "cosine" (after one where widths differ), "attention" or "relations". weight: a number of at least 0, or a schedule of
+    progress. base: the objective that the distance is added to, `HardLabels()` or e.g. `Distillation(teacher, …)`.
+    All rows and positions count in the distance, without a label too. `fit` trains the projectors, which lie on the
+    student's device as it was here; between processes their gradients are not averaged. It logs features, the distance,
+    and what base logs. Raises TypeError or ValueError, naming the argument that is wrong, before the first step.
+    """
+
+    def __init__(
+        self,
+        teacher: nn.Module,
+        student: nn.Module,
+        inputs: Tensor | dict,
+        layers: Mapping[str, str],
+        *,
+        loss: str = "mse",
+        weight: FloatOrSchedule = 1.0,
+        base: Objective | None = None,
+    ):
+        check_module("teacher", teacher)
+        check_module("student", student)
+        check_apart(teacher, student)
+        check_layers(layers, loss)
+        if not isinstance(inputs, Tensor | Mapping):
+            raise TypeError(f"inputs must be what a model is called on, a tensor or a dict; got {type(inputs).__name__}")
+        for progress in (0.0, 1.0):
+            check_not_negative("weight", value_at(weight, progress))
+        self.teacher, self.weight, self.base = teacher, weight, HardLabels() if base is None else base
+        check_objective("base", self.base)
+        inputs = to_device(inputs, device_of(student))
+        with eval_mode(student), tapped(student, layers) as ours:
+            call(student, in_dtype_of(student, inputs))
+        with tapped(teacher, layers.values()) as theirs:
+            call_teacher(teacher, inputs)
+        self.match = Match(layers, loss, ours, theirs).to(device_of(student), dtype_of(student))
+
+    def __call__(self, student: nn.Module, batch, progress: float) -> Loss:
+        check_apart(self.teacher, student)
+        inputs, labels, teacher_logits = read_batch(batch)
+        with tapped(self.teacher, self.match.layers.values()) as theirs:
+            output = call_teacher(self.teacher, inputs)
+        logits = getattr(output, "logits", output)
+        if teacher_logits is None and getattr(self.base, "teacher", None) is self.teacher and isinstance(logits, Tensor):
+            batch = {**batch, "teacher_logits": logits} if isinstance(batch, Mapping) else [inputs, labels, logits]
+        with tapped(student, self.match.layers) as ours:
+            loss = self.base(student, batch, progress)
+        loss = Loss(loss) if isinstance(loss, Tensor) else loss
+        check_gradients(ours)
+        distance = self.match(ours, theirs)
+        total = loss.total + value_at(self.weight, progress) * distance
+        return replace(loss, total=total, log={**loss.log, "features": distance.detach()})
+
+    def parameters(self) -> list[nn.Parameter]:
+        """Return those of the projectors, and of the base if it has some."""
+        return [*self.match.parameters(), *(self.base.parameters() if hasattr(self.base, "parameters") else ())]
+
+    @property
+    def ignore_index(self) -> int:
+        return getattr(self.base, "ignore_index", IGNORE_INDEX)
+
+    def __repr__(self) -> str:
+        settings = f"{self.match.layers}, loss={self.match.loss!r}, weight={self.weight}, base={self.base!r}"
+        return f"Features({type(self.teacher).__name__}, {settings})"
 
 
 def distillation_terms(
@@ -168,6 +207,13 @@ def distillation_terms(
     """
     hard = hard_label_loss(student_logits, labels, ignore_index=ignore_index, dim=options.get("dim", -1))
     return soft_target_loss(student_logits, teacher_logits, T, mask=labels != ignore_index, **options), hard
+
+
+def check_objective(name: str, objective: Objective) -> None:
+    """Raise TypeError, naming the argument, unless it can be called: the class of an objective is none yet."""
+    if isinstance(objective, type) or not callable(objective):
+        what = f"the class {objective.__name__}" if isinstance(objective, type) else type(objective).__name__
+        raise TypeError(f"{name} must be such as HardLabels() or Distillation(teacher), got {what}")
 
 
 def _unless_default(ignore_index: int) -> str:

@@ -11,7 +11,10 @@ hypothesis.settings.load_profile("course")
 
 
 # The tests of what others copy, which run once, with coverage; the rest is quicker without.
-COPIED = ("losses", "losses_stacks", "schedules", "objectives", "loops", "batches", "checkpoints", "history")
+COPIED = (
+    "losses", "losses_stacks", "schedules", "objectives", "features", "tapping", "calling", "loops", "batches", "checkpoints",
+    "history",
+)  # fmt: skip
 
 
 def pytest_addoption(parser):

@@ -9,12 +9,23 @@ import pytest
 import torch
 from torch.utils.data import TensorDataset
 
-from course_lib.data import DataError
-from tests.tools import compare_baselines, compare_driving, compare_letters, compare_own_words, recording, train_teacher
+from course_lib.data import DataError, fashion_mnist, take_rows
+from course_lib.models import new_student, pretrained_teacher
+from course_lib.objectives import Distillation, Features
+from tests.tools import (
+    compare_baselines,
+    compare_driving,
+    compare_features,
+    compare_letters,
+    compare_own_words,
+    recording,
+    train_teacher,
+)
 
 ASSETS = Path(train_teacher.__file__).parents[2] / "course_lib/assets"
-BASELINES, DRIVING, LETTERS, OWN_WORDS = (
-    json.loads((ASSETS / f"{name}.json").read_text("utf8")) for name in ("baselines", "driving", "letters", "own_words")
+BASELINES, DRIVING, FEATURES, LETTERS, OWN_WORDS = (
+    json.loads((ASSETS / f"{name}.json").read_text("utf8"))
+    for name in ("baselines", "driving", "features", "letters", "own_words")
 )
 
 
@@ -93,6 +104,54 @@ def test_the_commands_train_and_measure(monkeypatch):
     found = compare_own_words.compare(1, lambda line: None)
     assert found.keys() == OWN_WORDS.keys()
     assert found["students"]["own names, beta 1"][0].keys() == OWN_WORDS["students"]["labels"][0].keys()
+
+
+# ---- features ----
+
+
+def test_the_weights_of_features_were_chosen_by_their_command():
+    assert list(FEATURES["recipes"]) == list(compare_features.RECIPES)
+    assert (FEATURES["T"], FEATURES["alpha"], FEATURES["layers"]) == (
+        compare_features.T,
+        compare_features.ALPHA,
+        compare_features.LAYERS,
+    )
+    assert (FEATURES["seeds"], FEATURES["tuning_seeds"]) == ([*range(5)], list(compare_features.TUNING_SEEDS))
+    for name, recipe in compare_features.RECIPES.items():
+        found = FEATURES["recipes"][name]
+        assert {key: value for key, value in found.items() if key != "ways"} == recipe._asdict()
+        assert list(found["ways"]) == ["labels", "logits", *compare_features.WEIGHTS]
+        for loss, way in found["ways"].items():
+            assert len(way["test"]) == len(FEATURES["seeds"])
+            assert [each["weight"] for each in way["tried"]] == list(compare_features.WEIGHTS.get(loss, ()))
+            best = max(way["tried"], key=lambda each: statistics.mean(each["validation"]), default={"weight": 0})
+            assert way["chosen"] == best["weight"]
+
+
+def test_features_that_were_saved_teach_as_those_of_the_teacher_that_runs():
+    data, student = take_rows(fashion_mnist().train, slice(8)), new_student()
+    saved = compare_features.with_features(data)
+    batch = list(take_rows(saved, slice(2, 8)).tensors)
+    for loss in compare_features.WEIGHTS:
+        ours = compare_features.WithSavedFeatures(student, saved[:2], loss, 0.7)
+        teacher = pretrained_teacher()
+        base = Distillation(teacher, T=compare_features.T, alpha=compare_features.ALPHA)
+        live = Features(teacher, student, batch[0][:2], compare_features.LAYERS, loss=loss, weight=0.7, base=base)
+        torch.testing.assert_close(ours(student, batch, 0.0).total, live(student, batch[:2], 0.0).total)
+        assert len(ours.parameters()) == len(live.parameters())
+
+
+def test_the_comparison_of_features_runs(monkeypatch):
+    train, test = fashion_mnist()
+    monkeypatch.setattr(compare_features, "fashion_mnist", lambda: (take_rows(train, slice(1040)), take_rows(test, slice(40))))
+    monkeypatch.setattr(compare_features, "RECIPES", {"few": compare_features.Recipe(20, 1, 10, 1e-2)})
+    monkeypatch.setattr(compare_features, "WEIGHTS", {"mse": (0.1, 1.0), "relations": (1.0,)})
+    found = compare_features.compare(2, lambda line: None)
+    assert found.keys() == FEATURES.keys()
+    assert found["recipes"]["few"].keys() == FEATURES["recipes"]["300 images"].keys()
+    ways = found["recipes"]["few"]["ways"]
+    assert [len(way["tried"]) for way in ways.values()] == [0, 0, 2, 1]
+    assert ways["mse"].keys() == FEATURES["recipes"]["300 images"]["ways"]["mse"].keys()
 
 
 # ---- letters ----

@@ -1,5 +1,7 @@
 """The objectives, called as `fit` calls them; and one of another kind, which trains without a line changed elsewhere."""
 
+import copy
+import pickle
 from typing import NamedTuple
 
 import pytest
@@ -9,9 +11,10 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 from course_lib.basics import seeded
-from course_lib.loops import evaluate, fit
+from course_lib.features import FEATURE_LOSSES, squared_error
+from course_lib.loops import evaluate, fit, with_teacher_logits
 from course_lib.losses import distillation_loss
-from course_lib.objectives import Distillation, HardLabels, Loss, value_at
+from course_lib.objectives import Distillation, Features, HardLabels, Loss, value_at
 from course_lib.schedules import linear
 
 
@@ -180,6 +183,283 @@ def test_a_frozen_body_in_common_is_allowed_and_stays_as_it_is():
 
 def test_a_setting_is_a_number_or_a_schedule():
     assert (value_at(2.5, 0.3), value_at(linear(5, 1), 0.5)) == (2.5, 3.0)
+
+
+# ---- features ----
+
+
+def wide_teacher(dtype=torch.float32):
+    """Has BatchNorm and dropout, so that what is done to it wrongly shows."""
+    with seeded(1):
+        body = nn.Sequential(nn.Linear(4, 16), nn.BatchNorm1d(16), nn.Tanh(), nn.Dropout(0.5))
+        return nn.Sequential(body, nn.Linear(16, 3)).to(dtype)
+
+
+LAYERS = {"1": "0.2"}  # 8 wide and 16
+
+
+def features_of(teacher, student, **settings):
+    return Features(teacher, student, columns()[0][:2], LAYERS, **settings)
+
+
+def count_runs(model):
+    runs = []
+    model.register_forward_pre_hook(lambda *_: runs.append(1))
+    return runs
+
+
+def hooks_of(*models):
+    return sum(len(module._forward_hooks) + len(module._forward_pre_hooks) for model in models for module in model.modules())
+
+
+@pytest.mark.parametrize("weight", [0.3, linear(0.6, 0)])
+def test_features_add_a_weighted_distance_to_what_the_base_gives_and_logs(weight):
+    student, teacher, (inputs, labels) = network(), wide_teacher(), columns()
+    base = Distillation(teacher, T=4, alpha=0.9)
+    loss = features_of(teacher, student, weight=weight, base=base)(student, [inputs, labels], 0.5)
+    with seeded(0):
+        projector = nn.Linear(8, 16)
+    distance = squared_error(projector(student[:2](inputs)), teacher.eval()[0][:3](inputs))
+    alone = base(student, [inputs, labels], 0.5)
+    torch.testing.assert_close(loss.total, alone.total + 0.3 * distance)
+    torch.testing.assert_close(loss.log["features"], distance.detach())
+    assert not loss.log["features"].requires_grad
+    assert list(loss.log) == [*alone.log, "features"]
+    assert torch.equal(loss.logits, alone.logits)
+
+
+def test_features_beside_labels_are_the_default():
+    student, teacher, (inputs, labels) = network(), wide_teacher(), columns()
+    loss = features_of(teacher, student, loss="relations")(student, [inputs, labels], 0.0)
+    assert list(loss.log) == ["hard", "accuracy", "features"]
+    torch.testing.assert_close(loss.total, F.cross_entropy(student(inputs), labels) + loss.log["features"])
+
+
+@pytest.mark.parametrize("loss", [name for name in FEATURE_LOSSES if name != "attention"])
+def test_features_train_in_fit_as_they_are_and_leave_nothing_behind(loss):
+    student, teacher, data = network(), wide_teacher().train(), TensorDataset(*columns())
+    before = {name: value.clone() for name, value in teacher.state_dict().items()}
+    objective = features_of(teacher, student, loss=loss, base=Distillation(teacher, T=2))
+    start = [parameter.detach().clone() for parameter in objective.parameters()]
+    history = fit(student, data, objective, epochs=30, lr=1e-2, batch_size=24)
+    assert history.by_step["features"][-1] < 0.7 * history.by_step["features"][0]
+    assert history.by_step["loss"][-1] < history.by_step["loss"][0]
+    assert len(start) == (0 if loss == "relations" else 2)
+    assert not any(map(torch.equal, start, objective.parameters()))
+    assert all(torch.equal(before[name], value) for name, value in teacher.state_dict().items())
+    assert all(parameter.grad is None for parameter in teacher.parameters())
+    assert hooks_of(student, teacher) == 0
+    assert not any(module.training for module in teacher.modules())
+
+
+def test_to_build_features_leaves_the_student_as_it_was():
+    teacher, student = wide_teacher(), wide_teacher().train()
+    before = {name: value.clone() for name, value in student.state_dict().items()}
+    Features(teacher, student, columns()[0][:2], {"0.1": "0.1", "0": "0.3"})
+    assert all(module.training for module in student.modules())
+    assert all(torch.equal(before[name], value) for name, value in student.state_dict().items())
+    assert hooks_of(student, teacher) == 0
+
+
+def test_the_student_and_the_teacher_run_once_a_step():
+    student, teacher, batch = network(), wide_teacher(), columns()
+    for base in (None, HardLabels(), Distillation(teacher)):
+        objective = features_of(teacher, student, base=base)
+        ours, theirs = count_runs(student), count_runs(teacher)
+        objective(student, batch, 0.0)
+        assert (len(ours), len(theirs)) == (1, 1)
+    other = wide_teacher()  # a base with a teacher of its own asks that one
+    objective, theirs = features_of(teacher, student, base=Distillation(other)), count_runs(other)
+    expected = distillation_loss(student(batch[0]), other.eval()(batch[0]), batch[1])
+    loss = objective(student, batch, 0.0)
+    torch.testing.assert_close(loss.total - loss.log["features"], expected)
+    assert len(theirs) == 2
+
+
+def test_logits_that_travel_with_the_batch_stay_the_bases_and_named_inputs_work():
+    student, teacher, (inputs, labels) = network(), wide_teacher(), columns()
+    other = torch.randn(24, 3, generator=torch.Generator().manual_seed(5))
+    loss = features_of(teacher, student, base=Distillation(teacher))(student, [inputs, labels, other], 0.0)
+    torch.testing.assert_close(loss.total - loss.log["features"], distillation_loss(student(inputs), other, labels))
+    data = with_teacher_logits(teacher, TensorDataset(inputs, labels))
+    assert fit(network(), data, features_of(teacher, student, base=Distillation(teacher)), epochs=1).steps == 1
+    student, teacher = Named(), Named(1)
+    named = {"pixel_values": inputs, "scale": torch.full((24,), 2.0)}
+    objective = Features(teacher, student, named, {"body.1": "body.1"}, loss="cosine", base=Distillation(teacher))
+    loss, theirs = objective(student, {**named, "labels": labels}, 0.0), count_runs(teacher)
+    expected = distillation_loss(student.body(2 * inputs), teacher.body(2 * inputs), labels)
+    torch.testing.assert_close(loss.total - loss.log["features"], expected)
+    objective(student, {**named, "labels": labels}, 0.0)
+    assert len(theirs) == 1
+
+
+def test_an_error_in_a_step_leaves_no_hook_behind():
+    student, teacher, (inputs, labels) = network(), wide_teacher(), columns()
+    objective = features_of(teacher, student)
+    with pytest.raises(ValueError, match="labels must have shape"):
+        objective(student, [inputs, labels[:3]], 0.0)
+    teacher[1].register_forward_pre_hook(lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        objective(student, [inputs, labels], 0.0)
+    assert hooks_of(student, teacher) == 1
+
+
+def test_a_step_in_eval_mode_and_without_gradients_gives_the_same_numbers():
+    student, teacher, batch = network(), wide_teacher(), columns()
+    objective = features_of(teacher, student)
+    with torch.no_grad():
+        quiet = objective(student.eval(), batch, 0.0)
+    assert not student.training
+    assert torch.equal(quiet.total, objective(student.train(), batch, 0.0).total)
+
+
+@pytest.mark.parametrize("wrapped_before", [False, True])
+def test_features_of_a_student_that_is_wrapped_for_parallel_data(wrapped_before):
+    torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+    try:
+        results = []
+        for parallel in (False, True):
+            student, teacher = network(), wide_teacher()
+            wrapped = nn.parallel.DistributedDataParallel(student) if parallel else student
+            built_for = wrapped if parallel and wrapped_before else student
+            names = {"module.1": "0.2"} if parallel and wrapped_before else LAYERS
+            objective = Features(teacher, built_for, columns()[0][:2], names, base=Distillation(teacher))
+            fit(wrapped, TensorDataset(*columns()), objective, epochs=2, lr=1e-2, batch_size=8)
+            results.append([*student.parameters(), *objective.parameters()])
+            assert hooks_of(student) == 0
+        assert all(map(torch.equal, *results))
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_teacher_and_student_of_other_dtypes_get_their_own(dtype):
+    student, teacher, (inputs, labels) = network(), wide_teacher(dtype), columns()
+    assert features_of(teacher, student)(student, [inputs, labels], 0.0).log["features"].isfinite()
+    student, teacher = network().to(dtype), wide_teacher()
+    objective = features_of(teacher, student)
+    assert {parameter.dtype for parameter in objective.parameters()} == {dtype}
+    assert objective(student, [inputs.to(dtype), labels], 0.0).log["features"].isfinite()
+
+
+def test_in_autocast_projectors_keep_float32():
+    student, teacher, (inputs, labels) = network(), wide_teacher(), columns()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        objective = features_of(teacher, student)
+        loss = objective(student, [inputs, labels], 0.0)
+    loss.total.backward()
+    assert {parameter.grad.dtype for parameter in objective.parameters()} == {torch.float32}
+    plain = features_of(teacher, student)(student, [inputs, labels], 0.0)
+    torch.testing.assert_close(loss.log["features"], plain.log["features"], rtol=0.02, atol=0)
+
+
+def test_features_of_a_model_without_logits_beside_an_objective_that_is_a_function():
+    class Body(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body = wide_teacher()[0]
+
+        def forward(self, inputs):
+            return {"hidden": self.body(inputs)}
+
+    def squares(student, batch, progress):
+        return student(batch[0]).square().mean()
+
+    student, (inputs, labels) = network(), columns()
+    objective = Features(Body(), student, inputs[:2], {"1": "body.2"}, base=squares)
+    loss = objective(student, [inputs, labels], 0.0)
+    torch.testing.assert_close(loss.total, student(inputs).square().mean() + loss.log["features"])
+    assert (loss.logits, objective.ignore_index, len(objective.parameters())) == (None, -100, 2)
+    twice = Features(objective.teacher, student, inputs[:2], {"1": "body.2"}, loss="relations", base=objective)
+    assert twice(student, [inputs, labels], 0.0).total > loss.total
+
+
+def test_features_on_features_train_the_projectors_of_both_and_ignore_the_bases_labels():
+    student, teacher, (inputs, labels) = network(), wide_teacher(), columns()
+    inner = features_of(teacher, student, base=Distillation(teacher, ignore_index=255))
+    outer = Features(teacher, student, inputs[:2], {"0": "0.0"}, loss="cosine", weight=2.0, base=inner)
+    assert len(outer.parameters()) == 4
+    assert outer.ignore_index == 255
+    loss, alone = outer(student, [inputs, labels], 0.0), inner(student, [inputs, labels], 0.0)
+    torch.testing.assert_close(loss.total, alone.total + 2 * loss.log["features"])
+
+
+def test_a_run_with_features_goes_on_from_a_checkpoint_and_objectives_are_copied_and_pickled(tmp_path):
+    data = TensorDataset(*columns())
+    settings = {"epochs": 4, "lr": 1e-2, "batch_size": 8, "validation": data}
+
+    def pair():
+        student, teacher = network(), wide_teacher()
+        return student, features_of(teacher, student, weight=linear(1, 0.1), base=Distillation(teacher))
+
+    student, objective = pair()
+    expected = fit(student, data, objective, **settings)
+    first, its_objective = pair()
+    fit(first, data, its_objective, **settings, checkpoint=tmp_path / "a.pt", on_epoch=lambda history: history.epochs == 2)
+    assert not any(map(torch.equal, its_objective.parameters(), objective.parameters()))
+    again, resumed = pair()
+    assert fit(again, data, resumed, **settings, checkpoint=tmp_path / "a.pt") == expected
+    assert all(map(torch.equal, [*student.parameters(), *objective.parameters()], [*again.parameters(), *resumed.parameters()]))
+    for other in (copy.deepcopy(objective), pickle.loads(pickle.dumps(objective))):
+        assert other.base.teacher is other.teacher
+        assert torch.equal(other(student, columns(), 0.5).total, objective(student, columns(), 0.5).total)
+    assert repr(objective) == (
+        "Features(Sequential, {'1': '0.2'}, loss='mse', weight=linear(start=1, end=0.1), "
+        "base=Distillation(Sequential, T=2.0, alpha=0.5, divergence='forward'))"
+    )
+
+
+def test_maps_of_a_residual_network_train_a_small_student():
+    from torchvision.models import resnet18
+
+    with seeded(0):
+        teacher = resnet18(num_classes=3)
+        student = nn.Sequential(
+            nn.Conv2d(3, 4, 3, stride=4, padding=1), nn.BatchNorm2d(4), nn.ReLU(inplace=True),
+            nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(64, 3),
+        )  # fmt: skip
+        data = TensorDataset(torch.randn(8, 3, 32, 32), torch.randint(3, (8,)))
+    before = {name: value.clone() for name, value in teacher.state_dict().items()}
+    for loss in FEATURE_LOSSES:
+        layers = {"1": "layer1.0.bn1", "2": "layer2.1.relu"}
+        one = copy.deepcopy(student)
+        objective = Features(teacher, one, data.tensors[0][:2], layers, loss=loss, base=Distillation(teacher, T=4))
+        history = fit(one, data, objective, epochs=6, lr=1e-2, batch_size=4)
+        assert history.by_epoch["features"][-1] < history.by_epoch["features"][0]
+    assert all(torch.equal(before[name], value) for name, value in teacher.state_dict().items())
+    assert hooks_of(teacher) == 0
+
+
+def test_arguments_of_features_that_are_wrong_are_told_before_the_first_step():
+    student, teacher, inputs = network(), wide_teacher(), columns()[0][:2]
+    with pytest.raises(TypeError, match=r"teacher must be a torch.nn.Module, got str"):
+        Features("resnet18", student, inputs, LAYERS)
+    with pytest.raises(TypeError, match=r"student must be a torch.nn.Module, got NoneType"):
+        Features(teacher, None, inputs, LAYERS)
+    with pytest.raises(ValueError, match="teacher and student must be different modules"):
+        Features(teacher, teacher, inputs, {"0": "0"})
+    with pytest.raises(ValueError, match="loss must be one of 'mse', 'cosine', 'attention', 'relations'; got 'l2'"):
+        features_of(teacher, student, loss="l2")
+    with pytest.raises(ValueError, match="weight must be a finite number, 0 or above; got nan"):
+        features_of(teacher, student, weight=float("nan"))
+    with pytest.raises(ValueError, match="weight must be a finite number, 0 or above; got -1"):
+        features_of(teacher, student, weight=lambda progress: -progress)
+    with pytest.raises(TypeError, match="inputs must be what a model is called on, a tensor or a dict; got list"):
+        Features(teacher, student, [inputs, columns()[1]], LAYERS)
+    with pytest.raises(TypeError, match=r"base must be such as HardLabels\(\) .*, got the class HardLabels"):
+        features_of(teacher, student, base=HardLabels)
+    with pytest.raises(ValueError, match=r"Sequential has no '0.22', but '0.2', "):
+        Features(teacher, student, inputs, {"1": "0.22"})
+    with pytest.raises(ValueError, match=r"is inside of what torch.compile made"):
+        features_of(teacher, torch.compile(student, backend="eager"))
+    assert hooks_of(student, teacher) == 0
+    objective = features_of(teacher, student)
+    with pytest.raises(ValueError, match=r"is inside of what torch.compile made"):
+        objective(torch.compile(student, backend="eager"), columns(), 0.0)
+    with pytest.raises(ValueError, match="layer '1' must give an output with a gradient; it is frozen"):
+        objective(copy.deepcopy(student).requires_grad_(False), columns(), 0.0)
+    with pytest.raises(ValueError, match="teacher and student must be different modules"):
+        objective(teacher, columns(), 0.0)
 
 
 # ---- an objective of another kind ----

@@ -19,8 +19,8 @@ MODULES = sorted(module.relative_to(ROOT).as_posix() for module in (ROOT / "cour
 # counts as one; inside of it any module may import any other, without a circle.
 LAYERS = (
     ("loss_blocks", "losses", "vocabulary_losses", "schedules", "basics"),
-    ("metrics", "history", "batches", "fashion_files", "budget", "mixture"),
-    ("calibration", "soft_gradients", "humps", "sweeps", "checkpoints"),
+    ("metrics", "history", "batches", "calling", "tapping", "fashion_files", "budget", "mixture"),
+    ("calibration", "soft_gradients", "humps", "sweeps", "checkpoints", "features"),
     ("data", "models", "objectives", "driving", "dyed"),
     ("loops",),
     ("pairs", "language", "deploy"),

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from course_lib.basics import check_positive_int, device_of, eval_mode
+from course_lib.calling import logits_of
 from course_lib.language.names import BOUNDARY, MAX_LETTERS, SYMBOLS, decode, to_numbers
 from course_lib.language.writing import check_length, check_temperature, probabilities
-from course_lib.objectives import logits_of
 
 
 @dataclass

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from course_lib.basics import check_positive_int, device_of, eval_mode
+from course_lib.calling import logits_of
 from course_lib.language.names import BOUNDARY, MAX_LETTERS, decode, to_numbers
 from course_lib.losses import soft_targets
-from course_lib.objectives import logits_of
 
 
 def next_letter(model: nn.Module, prefix: str = "", temperature: float = 1.0) -> Tensor:

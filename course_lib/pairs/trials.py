@@ -12,7 +12,8 @@ from course_lib.pairs.changes import changes
 
 LEAST_GAIN = 0.03  # of the examples: what a change must make right beside those that are
 LEAST_OF_RESOLUTION = 0.06  # a right teacher may gain a point or two from larger images
-SCREENED = 64  # rows by which a resolution is looked at before all of them are
+ENOUGH = 0.85  # of the examples: no further resolution is tried then, since large images take long
+SCREENED = 32  # rows by which a resolution is looked at before all of them are
 REFUSALS = (RuntimeError, ValueError, AssertionError, IndexError)  # what models raise at inputs of another shape
 
 
@@ -73,7 +74,7 @@ def find_better(teacher: nn.Module, now: Trial, labels: Tensor, more: Mapping[st
     trials = _other_readings(now, labels) if unread else []
     for kind, detail, changed in changes(teacher, now.inputs, more):
         best = max(trial.share for trial in [now, *trials])
-        if kind == "resolution" and not (best < 1 - LEAST_OF_RESOLUTION and _may_help(teacher, changed, now, labels)):
+        if kind == "resolution" and (best > ENOUGH or not _may_help(teacher, changed, now, labels)):
             continue
         logits = logits_or_none(teacher, changed)
         if logits is not None:
