@@ -26,7 +26,7 @@ def load_teacher(name, file, num_classes):         # and whether it is ready, he
     teacher = get_model(name, weights=None, num_classes=num_classes)
     theirs = torch.load(file, map_location="cpu", weights_only=True) if file else {}   # numbers
     ours = teacher.state_dict()
-    fitting = {key: value for key, value in theirs.items() if value.shape == ours[key].shape}
+    fitting = {k: v for k, v in theirs.items() if k in ours and v.shape == ours[k].shape}
     if len(fitting) < len(theirs) - 2:             # a head for other classes is a weight and a bias
         raise SystemExit(f"{file} does not hold the weights of {name}")
     teacher.load_state_dict(fitting, strict=False)

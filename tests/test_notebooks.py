@@ -25,7 +25,8 @@ def code_cells(path):
 def test_there_are_notebooks_and_beside_them_the_recipe_and_the_script_alone():
     assert NOTEBOOKS
     made = {".ipynb_checkpoints", "__pycache__", ".virtual_documents"}  # by JupyterLab and Python
-    assert {path.name for path in NOTEBOOKS[0].parent.iterdir()} - made == {path.name for path in NOTEBOOKS} | {RECIPE.name, SCRIPT.name}
+    lies_there = {path.name for path in NOTEBOOKS[0].parent.iterdir()} - made
+    assert lies_there == {path.name for path in NOTEBOOKS} | {RECIPE.name, SCRIPT.name}
 
 
 def test_the_recipe_links_to_notebooks_that_are_there():

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from course_lib.figures.parts import SHADES
-from course_lib.figures.style import COLOURS, MARKERS, log_axis, styled
+from course_lib.figures.style import BEHIND, COLOURS, MARKERS, log_axis, styled
 
 
 class Symptoms(NamedTuple):
@@ -45,12 +45,15 @@ def live_mismatches(
     (line,) = curve.plot([], [], MARKERS["distilled"] + "-", color=COLOURS["distilled"], markersize=5, gid="soft loss")
     lowest, highest = (pick(value for each in pairs.values() for value in each.loss) for pick in (min, max))
     curve.set(xlim=(0.5, epochs + 0.5), xlabel="epoch")
-    log_axis(curve.yaxis, [0.01, 0.1, 1, 10, 100])
+    log_axis(curve.yaxis, [0.1, 0.2, 0.5, 1, 2, 5, 10])
     curve.set_ylim(lowest / 1.3, highest * 1.3)
     curve.set_title("student: soft loss", fontsize=12)
     bars = bars_axes.bar([0, 1], [0, 0], 0.6, color=[COLOURS["teacher"], COLOURS["distilled"]])
     bars.set_label("right")
-    numbers = [bars_axes.text(k, 0, "", ha="center", va="bottom", fontsize=11, clip_on=True, gid=f"right {k}") for k in (0, 1)]
+    numbers = [
+        bars_axes.text(k, 0, "", ha="center", va="bottom", fontsize=11, clip_on=True, bbox=BEHIND, gid=f"right {k}")
+        for k in (0, 1)
+    ]
     bars_axes.axhline(100 * labels_alone, color=COLOURS["labels"], linestyle="--", linewidth=1.5, gid="labels alone")
     bars_axes.set_title("right (%); dashed:\na student on labels", fontsize=11)
     bars_axes.set(ylim=(0, 114), yticks=[0, 50, 100], xlim=(-0.6, 1.6))
@@ -64,7 +67,7 @@ def live_mismatches(
         line.set_data(range(1, epochs + 1), now.loss)
         for bar, number, share in zip(bars, numbers, (now.teacher, now.student), strict=True):
             bar.set_height(100 * share)
-            number.set_position((bar.get_x() + bar.get_width() / 2, 100 * share + 1))
+            number.set_position((bar.get_x() + bar.get_width() / 2, 100 * share + 2))
             number.set_text(f"{100 * share:.0f}")
         sure = ", ".join(f"{classes[k]}: {classes[int(row.argmax())]} {row.max():.0%}" for k, row in enumerate(now.confusion))
         return (

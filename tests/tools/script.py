@@ -1,6 +1,6 @@
 """Write notebooks/distil.py, the script that the cells of notebook 10 with the tag "script" make up.
 
-    python -m tests.tools.script
+python -m tests.tools.script
 """
 
 from pathlib import Path
