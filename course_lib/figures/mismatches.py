@@ -31,7 +31,7 @@ def live_mismatches(
     """Show the symptoms of one pair at a time: (figure, update(pair)). labels_alone: how often a student of labels is right."""
     first = pairs[pair or next(iter(pairs))]
     epochs, n = len(first.loss), len(classes)
-    figure = Figure(figsize=(9.4, 3.1), layout="constrained")
+    figure = Figure(figsize=(8.9, 3.0), layout="constrained")
     image_axes, table, curve, bars_axes = figure.subplots(1, 4, width_ratios=[0.8, 1.35, 1.1, 1.0])
     image = image_axes.imshow(first.pixels, extent=(0, 1, 1, 0), interpolation="nearest", gid="image")
     image_axes.set(xticks=[], yticks=[])
