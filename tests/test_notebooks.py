@@ -9,6 +9,7 @@ import pytest
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 RECIPE = Path(__file__).parents[1] / "notebooks" / "recipe.md"
+SCRIPT = RECIPE.with_name("distil.py")
 EXERCISES = sorted((Path(__file__).parents[1] / "exercises").glob("*.ipynb"))
 notebooks = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
@@ -21,10 +22,11 @@ def code_cells(path):
     return [cell for cell in read(path).cells if cell.cell_type == "code"]
 
 
-def test_there_are_notebooks_and_beside_them_the_recipe_alone():
+def test_there_are_notebooks_and_beside_them_the_recipe_and_the_script_alone():
     assert NOTEBOOKS
     made = {".ipynb_checkpoints", "__pycache__", ".virtual_documents"}  # by JupyterLab and Python
-    assert {path.name for path in NOTEBOOKS[0].parent.iterdir()} - made == {path.name for path in NOTEBOOKS} | {RECIPE.name}
+    lies_there = {path.name for path in NOTEBOOKS[0].parent.iterdir()} - made
+    assert lies_there == {path.name for path in NOTEBOOKS} | {RECIPE.name, SCRIPT.name}
 
 
 def test_the_recipe_links_to_notebooks_that_are_there():

@@ -23,9 +23,9 @@ LAYERS = (
     ("loss_blocks", "losses", "vocabulary_losses", "schedules", "basics"),
     ("metrics", "history", "batches", "calling", "tapping", "fashion_files", "budget", "mixture"),
     ("calibration", "soft_gradients", "humps", "sweeps", "checkpoints", "features"),
-    ("data", "models", "objectives", "driving"),
+    ("data", "models", "objectives", "driving", "dyed"),
     ("loops",),
-    ("language", "deploy"),
+    ("pairs", "language", "deploy"),
     ("checks",),
 )
 BESIDE = {  # what is in no layer, so that no layer imports it, and what of course_lib it may import

@@ -345,5 +345,5 @@ exercise = Exercise(
     mistakes=tuple(wrong),
     library=("course_lib.loops", "course_lib.budget", "course_lib.checks"),
     asks="teacher logits that survive a shuffle; the choice of a model for a latency budget",
-    goes_with="05 and 07",
+    goes_with="05, 07 and 10",
 )
