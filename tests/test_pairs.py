@@ -236,6 +236,16 @@ def test_silent_where_others_models_are_right_and_not_where_labels_are_shifted(l
     assert found(Taught(), Student(), (images, (labels + 1) % 10)) == ["labels off by one"]
 
 
+def test_silent_on_one_that_only_tells_bright_from_dark():
+    """As random weights do: another order of its classes would make it right far more often, and still it knows nothing."""
+
+    class BrightOrDark(nn.Module):
+        def forward(self, images):
+            return F.one_hot((images.mean((1, 2, 3)) > 0).long() * 5 + 2, 10).float()
+
+    assert check_pair(BrightOrDark(), Student(), GREY) == []
+
+
 def test_what_timm_and_hugging_face_declare():
     model = nn.Linear(1, 1)
     assert declared(model) == {}
