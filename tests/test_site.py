@@ -348,7 +348,10 @@ BROKEN = [
     ("leads_where_something_is", lambda page: re.sub(r'src="\.\./_images/\w', 'src="../_images/x', page, count=1)),
     ("loads_nothing_from_elsewhere", first("</head>", '<script src="https://example.org/a.js"></script></head>')),
     ("loads_nothing_from_elsewhere", first("</head>", '<link rel="stylesheet" href="//example.org/a.css"></head>')),
-    ("shows_each_picture_with_its_text_equivalent", lambda page: re.sub(r'alt="label trouser[^"]*"', 'alt=""', page)),
+    (
+        "shows_each_picture_with_its_text_equivalent",
+        lambda page: re.sub(r'<img (?=[^>]*_images/)([^>]*?)alt="[^"]*"', r'<img \1alt=""', page, count=1),
+    ),
     ("shows_each_figure_as_wide_as_it_was_drawn", lambda page: re.sub(r"(width\W{2})880", r"\g<1>1760", page)),
     ("moves_every_live_figure", first('<figure class="film"', '<figure class="still"')),
     ("has_a_frame_and_words_for_every_state_of_a_film", first('"states":[[0]', '"states":[[0],[0]')),
