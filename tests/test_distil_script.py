@@ -56,7 +56,7 @@ def test_the_file_is_what_the_notebooks_cells_make_up():
 def test_a_change_of_a_cell_is_seen():
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     cell = next(cell for cell in notebook.cells if "def main" in cell.source)
-    cell.source = cell.source.replace("alpha=0.9", "alpha=0.5")
+    cell.source = cell.source.replace("T=2", "T=3")
     assert script_of(notebook) != SOURCE
 
 
@@ -70,7 +70,7 @@ def test_it_distils_resnet18_on_a_folder_of_pictures(tmp_path, pictures):
     assert "right: teacher" in done.stdout
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*before, SCRIPT.name, "student.pt"])
     student = torch.load(tmp_path / "student.pt", weights_only=True)
-    assert len(list(student.values())[-1]) == 10
+    assert len(list(student["weights"].values())[-1]) == len(student["classes"]) == 10
 
     written = (tmp_path / "student.pt").read_bytes()
     again = run(tmp_path, *arguments)
@@ -97,7 +97,40 @@ def test_a_teacher_without_weights_learns_from_the_labels_first(tmp_path, pictur
     assert told[1].startswith("Distillation(ResNet, T=2, alpha=0.9")
 
 
+def test_a_mismatch_ends_it_before_the_student_learns_unless_told_otherwise(tmp_path, pictures):
+    names = names_of()
+    names["check_pair"] = lambda *pair: ["class order"]
+    given = ["--images", str(pictures), "--size", "32", "--epochs", "1", "--out", str(tmp_path / "student.pt")]
+    with pytest.raises(SystemExit, match="--anyway yes"):
+        names["main"](given)
+    assert not (tmp_path / "student.pt").exists()
+    names["main"]([*given, "--anyway", "yes"])
+    assert (tmp_path / "student.pt").exists()
+
+
+def test_folders_of_splits_are_no_classes(tmp_path, pictures):
+    (tmp_path / "train").symlink_to(pictures, target_is_directory=True)
+    with pytest.raises(SystemExit, match="folders are the classes"):
+        names_of()["main"](["--images", str(tmp_path), "--out", str(tmp_path / "student.pt")])
+
+
 # ---- loading ----
+
+
+def test_a_checkpoint_of_a_wrapped_model_is_unwrapped(tmp_path):
+    with seeded(0):
+        handed = get_model("resnet18", num_classes=3)
+    wrapped = {f"module.{name}": value for name, value in handed.state_dict().items()}
+    torch.save({"epoch": 3, "state_dict": wrapped}, tmp_path / "handed.pt")
+    loaded, ready = names_of()["load_teacher"]("resnet18", tmp_path / "handed.pt", 3)
+    assert ready
+    assert all(torch.equal(value, handed.state_dict()[name]) for name, value in loaded.state_dict().items())
+
+
+def test_a_part_of_a_larger_model_is_not_its_weights(tmp_path):
+    torch.save(get_model("resnet18", num_classes=3).state_dict(), tmp_path / "handed.pt")
+    with pytest.raises(SystemExit, match="does not hold the weights of resnet34"):
+        names_of()["load_teacher"]("resnet34", tmp_path / "handed.pt", 3)
 
 
 def test_a_head_for_other_classes_is_new_and_the_body_stays(tmp_path):

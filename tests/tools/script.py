@@ -10,7 +10,7 @@ import nbformat
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 NOTEBOOK, SCRIPT = NOTEBOOKS / "10_your_own_model.ipynb", NOTEBOOKS / "distil.py"
 MARK = "# distil.py\n"  # with which each such cell begins
-HEAD = '"""Distil a teacher into a student of your own: python distil.py --help. From notebook 10 of the course."""\n\n'
+HEAD = '"""Distil a teacher into a student of your own: python distil.py --help. From notebook 10 of the course."""\n'
 TAIL = '\nif __name__ == "__main__":\n    main()\n'
 
 
@@ -19,7 +19,8 @@ def script_of(notebook: nbformat.NotebookNode) -> str:
     cells = [cell.source for cell in notebook.cells if "script" in cell.metadata.get("tags", ())]
     parts = [cell.removeprefix(MARK).strip() for cell in cells]
     parts.sort(key=lambda part: not part.startswith("import"))
-    return HEAD + parts[0] + "".join(f"\n\n{part}" for part in parts[1:]) + "\n" + TAIL
+    imports = parts[0].replace("\n\n", "\n")
+    return HEAD + imports + "".join(f"\n\n{part}" for part in parts[1:]) + "\n" + TAIL
 
 
 if __name__ == "__main__":
