@@ -48,7 +48,7 @@ def read_options(arguments):
     for name, default, about in (("images", "", "holds one folder per class; else a sample"),
             ("out", "student.pt", "a new file"), ("teacher", "resnet18", "of torchvision"),
             ("weights", "", "its state_dict"), ("device", "cpu", "or cuda"), ("size", 224, ""),
-            ("epochs", 20, "over all images"), ("alpha", 0.9, "0: labels"), ("anyway", "no", "yes")):
+            ("epochs", 20, "over images"), ("alpha", 0.9, "0: labels"), ("anyway", "no", "yes")):
         parser.add_argument(f"--{name}", default=default, type=type(default), help=about)
     options = parser.parse_args(arguments)
     if Path(options.out).exists():
