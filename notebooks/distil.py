@@ -66,9 +66,8 @@ def main(arguments=None):
         print("The teacher's head is new, and learns first:", fit(teacher, train, HardLabels(),
               epochs=options.epochs, lr=cosine(1e-3, 0.0), checkpoint=options.out + ".teacher"))
     test = DataLoader(test, 256)
-    print(found := check_pair(teacher, student, next(iter(test))))
-    if found and options.anyway != "yes":
-        raise SystemExit("Fix that first, or go on in spite of it with --anyway yes")
+    if (found := check_pair(teacher, student, next(iter(test)))) and options.anyway != "yes":
+        raise SystemExit(f"{found}\nFix that first, or go on in spite of it: --anyway yes")
     print(history := fit(student, train, Distillation(teacher, T=2, alpha=options.alpha),
           epochs=options.epochs, lr=cosine(3e-3, 0.0), checkpoint=options.out + ".run"))
     print(f"right: teacher {evaluate(teacher, test):.1%}, student {evaluate(student, test):.1%}")
