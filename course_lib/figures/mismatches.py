@@ -35,7 +35,7 @@ def live_mismatches(
     image_axes, table, curve, bars_axes = figure.subplots(1, 4, width_ratios=[0.8, 1.35, 1.1, 1.0])
     image = image_axes.imshow(first.pixels, extent=(0, 1, 1, 0), interpolation="nearest", gid="image")
     image_axes.set(xticks=[], yticks=[])
-    image_axes.set_xlabel("an image, as given", fontsize=11)
+    image_axes.set_xlabel("what is shown", fontsize=11)
     name = image_axes.text(0.5, -0.06, "", ha="center", fontsize=14, weight="bold", gid="pair")
     cells = table.imshow(first.confusion, cmap=SHADES, vmin=0, vmax=1, interpolation="nearest", gid="confusion")
     table.set_yticks(range(n), classes, fontsize=8)
