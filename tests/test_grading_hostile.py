@@ -108,7 +108,7 @@ def test_hostile_answers_in_the_sandbox(tmp_path, monkeypatch, listener, walls):
     assert not reached
     assert snapshot(place, outside, ROOT / "course_lib", ROOT / "exercises") == before
     assert not children_of_graders()
-    assert set(os.listdir(out)) == {"grades.csv", "feedback", "report.html", ".grading"}
+    assert set(os.listdir(out)) == {"grades.csv", "items.csv", "feedback", "report.html", "alike.html", ".grading"}
 
 
 @needs_bubblewrap
