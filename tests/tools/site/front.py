@@ -30,7 +30,7 @@ PAGE = """# {title}
 
 {film}
 
-<p class="on-paper"><b>Drag T.</b> At T = 1/8 the teacher names one class and nothing else. Raise it: what it thinks of
+<p class="on-paper"><b>Drag T.</b> At T = 1/8 the teacher names one class and nothing else. Raise it: what it thinks of the
 other nine appears, in proportion, and that is what a student learns from. Far to the right all ten are alike: nothing is
 left to learn.</p>
 
