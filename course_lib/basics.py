@@ -55,7 +55,10 @@ def set_random_state(states: list[torch.Tensor], device: torch.device) -> None:
 def eval_mode(model: nn.Module) -> Iterator[nn.Module]:
     """Put the model in eval mode, without gradients; afterwards put each of its modules back in the mode that it was in."""
     with restore_modes(model), torch.no_grad():
-        yield model.eval()
+        try:
+            yield model.eval()
+        finally:  # under autocast, torch 2.4 would use the weights that it cast here, without gradients, in later steps too
+            torch.clear_autocast_cache()
 
 
 @contextmanager

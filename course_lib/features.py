@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from course_lib.basics import seeded
+from course_lib.basics import eval_mode, seeded
 
 
 def squared_error(student_features: Tensor, teacher_features: Tensor) -> Tensor:
@@ -110,7 +110,7 @@ class Match(nn.Module):
                 with _naming(ours, theirs):
                     projectors.append(_projector(student_features[ours], teacher_features[theirs], FEATURE_LOSSES[loss]))
         self.projectors = nn.ModuleList(projectors)
-        with torch.no_grad():
+        with eval_mode(self):
             self(student_features, teacher_features)
 
     def forward(self, student_features: Mapping[str, Tensor], teacher_features: Mapping[str, Tensor]) -> Tensor:

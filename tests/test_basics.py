@@ -64,3 +64,11 @@ def test_the_device_of_a_model():
 def test_a_count_is_a_whole_number_of_at_least_one(value, error):
     with pytest.raises(error, match="width must be"):
         check_positive_int("width", value)
+
+
+def test_weights_that_autocast_cast_without_gradients_are_not_kept():
+    layer, inputs = nn.Linear(3, 2), torch.ones(1, 3)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        with eval_mode(layer):
+            layer(inputs)
+        assert layer(inputs).requires_grad

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from IPython.core.inputtransformer2 import TransformerManager
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 RECIPE = Path(__file__).parents[1] / "notebooks" / "recipe.md"
@@ -95,7 +96,7 @@ def test_what_is_said_of_measured_times_is_never_compared_with_the_saved_output(
 
 def names(source):
     """Return the names that a cell assigns outside of functions and loops, and those that it mentions."""
-    tree = ast.parse(re.sub(r"(?m)^(\s*)[%!].*$", r"\1pass", source))
+    tree = ast.parse(TransformerManager().transform_cell(source))
     targets = [target for node in tree.body if isinstance(node, ast.Assign) for target in node.targets]
     nodes = [node for target in targets for node in ast.walk(target)], ast.walk(tree)
     return [{node.id for node in each if isinstance(node, ast.Name)} for each in nodes]

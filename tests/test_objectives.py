@@ -342,7 +342,6 @@ def test_teacher_and_student_of_other_dtypes_get_their_own(dtype):
     assert objective(student, [inputs.to(dtype), labels], 0.0).log["features"].isfinite()
 
 
-@pytest.mark.skipif(tuple(map(int, torch.__version__.split(".")[:2])) < (2, 6), reason="fails on torch 2.4, not yet explained")
 def test_in_autocast_projectors_keep_float32():
     student, teacher, (inputs, labels) = network(), wide_teacher(), columns()
     with torch.autocast("cpu", dtype=torch.bfloat16):

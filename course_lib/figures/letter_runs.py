@@ -5,9 +5,8 @@ from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
-from course_lib.figures.style import BEHIND, COLOURS, MARKERS, styled
+from course_lib.figures.style import BEHIND, COLOURS, DASHES, MARKERS, styled
 
-DASHES = {"labels": "--", "distilled": "-"}
 PANELS = {"own": "on the names it learns from", "held out": "on names it never saw"}
 
 

@@ -27,6 +27,7 @@ COLOURS = {
     "quiet": "#8C8C8C",
 }
 MARKERS = {"teacher": "s", "labels": "o", "distilled": "^", "truth": "D", "highlight": "X"}
+DASHES = {"labels": "--", "distilled": "-"}  # of curves, where two students are on the same axes
 
 STYLE = {
     "figure.facecolor": "white", "axes.facecolor": "white", "savefig.facecolor": "white", "figure.dpi": 100,

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from course_lib.figures.parts import draw_runs, filled, join_seeds, outlined, paired_bars, set_bars, show_image
-from course_lib.figures.style import COLOURS, StaticFigure, clip_to, percent, styled
+from course_lib.figures.style import COLOURS, DASHES, StaticFigure, clip_to, percent, styled
 from course_lib.metrics import Interval, total_variation
 
 # ---- views ----
@@ -88,7 +88,7 @@ def plot_patience(scores: dict[str, dict[int, Sequence[float]]]) -> StaticFigure
         intervals = draw_runs(
             left, [index + shift for index in range(len(lengths))], [scores[name][length] for length in lengths], name,
             points_at=0.0, points={"s": 22, "alpha": 0.5, "zorder": 1}, markeredgecolor="white", zorder=2,
-            line="--" if name == "labels" else "-", label=name,
+            line=DASHES[name], label=name,
         )  # fmt: skip
         said[name] = _by_length(intervals, lengths)
     left.set(ylabel="test accuracy (%)")

@@ -94,9 +94,7 @@ def film(live: LiveFigure, reel: Reel | None = None) -> Film | None:
     names = [str(number) for number in range(1, len(shots) + 1)]
     track = Track("shown", "shown while it ran", "slider", list(range(len(shots))), names, len(shots) - 1)
     states = [(number,) for number in range(len(shots))]
-    return _packed(
-        live, [track], states, shots, lambda shot: (np.array(Image.open(io.BytesIO(shot[0])).convert("RGB")), shot[1])
-    )
+    return _packed(live, [track], states, shots, lambda shot: (_pixels(shot[0]), shot[1]))
 
 
 def _packed(live: LiveFigure, tracks: list[Track], states: list[tuple[int, ...]], scenes: Sequence, look: Callable) -> Film:

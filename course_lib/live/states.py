@@ -100,9 +100,8 @@ def _values(control: widgets.Widget, wanted: list) -> list:
             values = [low + k * control.step for k in range(steps + 1)]
             if isinstance(control, widgets.FloatSlider):
                 values = [float(f"{value:.10g}") for value in values]
-        near = {
-            min(values, key=lambda value: abs(value - each)): each for each in wanted
-        }  # as they are, not as a step gives them
+        # Values that are wanted as they are, not as a step gives them.
+        near = {min(values, key=lambda value: abs(value - each)): each for each in wanted}
         return [near.get(value, value) for value in values]
     return [False, True] if isinstance(control, widgets.Checkbox) else list(wanted)
 

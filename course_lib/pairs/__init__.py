@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from course_lib.batches import read_batch
+from course_lib.calling import check_module
 from course_lib.loops import predict
 from course_lib.objectives import IGNORE_INDEX
 from course_lib.pairs.trials import check_logits, find_better, try_as_it_is
@@ -33,8 +34,7 @@ def check_pair(teacher: nn.Module, student: nn.Module, batch, *, normalisations:
     says so. The models are left as they were. Raises TypeError or ValueError, naming the argument that is wrong.
     """
     for name, model in (("teacher", teacher), ("student", student)):
-        if not isinstance(model, nn.Module):
-            raise TypeError(f"{name} must be a torch.nn.Module, got {type(model).__name__}")
+        check_module(name, model)
     inputs, labels = _labelled(batch)
     logits = predict(student, inputs)
     check_logits("student", logits)

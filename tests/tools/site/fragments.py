@@ -1,4 +1,4 @@
-"""What Markdown has no words for: a film and a guess, as HTML. film.js moves them; without it, a film is the saved still."""
+"""What Markdown has no words for: a film and a guess, as HTML. course.js moves them; without it, a film is the saved still."""
 
 import html
 import json

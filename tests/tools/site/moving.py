@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from IPython.core.inputtransformer2 import TransformerManager
 from nbformat import NotebookNode
 from PIL import Image
 
@@ -60,7 +61,7 @@ def answers_of(notebook: NotebookNode) -> dict[int, str]:
     for number, cell in enumerate(notebook.cells):
         if cell.cell_type != "code" or not ("Guess(" in cell.source or ".beside(" in cell.source):
             continue
-        tree = ast.parse(re.sub(r"^\s*[%!].*$", "", cell.source, flags=re.MULTILINE))
+        tree = ast.parse(TransformerManager().transform_cell(cell.source))
         for statement in tree.body:
             if isinstance(statement, ast.Assign) and getattr(getattr(statement.value, "func", None), "id", "") == "Guess":
                 asked[statement.targets[0].id] = number
