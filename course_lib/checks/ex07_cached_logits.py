@@ -69,6 +69,7 @@ def _observe_shuffle(recorder, answers, seed):
         "teacher_logits": torch.stack([numbers + 0.5, random_normal(make_generator(seed), n)], 1),
     }
     runs, (a, b) = [], random_integers(make_generator(seed, 1), 0, 10**6, 2).tolist()
+    a += a % n == 0  # an order that is turned by n places is the old one
     for number, order_seed in enumerate((a, b + 10**6 + 1, a)):  # numbers of their own: nobody is to see `seed`
         recorder.during = f"the batches of {n} examples, 8 in each, for seed {'aba'[number]}"
         batches = list(_limited(answers["shuffled_batches"](*columns.values(), batch_size, order_seed)))
