@@ -87,6 +87,13 @@ for (const film of document.querySelectorAll("figure.film")) {
     for (const event of ["pointerenter", "focus"]) control.addEventListener(event, () => around(track).forEach(load));
   });
 
+  // What scrolls sideways must be reached by the keyboard, too; what does not is no stop on the way.
+  const view = film.querySelector(".film-window");
+  new ResizeObserver(() => {
+    if (view.scrollWidth > view.clientWidth) view.tabIndex = 0;
+    else view.removeAttribute("tabindex");
+  }).observe(view);
+
   addPlay(film, controls[finest], controls, () => show(finest));
   // A page that comes back keeps what its inputs stood at.
   window.addEventListener("pageshow", () => { if (values().join() !== start.join()) show(finest); });

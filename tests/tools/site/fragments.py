@@ -5,6 +5,7 @@ import json
 import re
 
 NUMBER = re.compile(r"(-?[\d.,]+)( .*)?")
+UNIT = re.compile(r"(?<=\d) (?=%)")  # where a line is not to break
 
 
 def film_figure(folder: str, film: dict, still: str, drawn: tuple[int, int], alt: str) -> str:
@@ -17,20 +18,19 @@ def film_figure(folder: str, film: dict, still: str, drawn: tuple[int, int], alt
     left, top, right, bottom = (side / 2 for side in film["region"])
     places = {"left": left / width, "top": top / height, "width": (right - left) / width, "height": (bottom - top) / height}
     over = "; ".join(f"{name}: {100 * share:.4f}%" for name, share in places.items())
-    text = film["texts"][film["start"]]
-    data = {
-        "tracks": [track["words"] for track in film["tracks"]],
-        **{name: film[name] for name in ("states", "shown", "texts")},
-    }
+    texts = [UNIT.sub("\N{NO-BREAK SPACE}", each) for each in film["texts"]]
+    text = texts[film["start"]]
+    tracks = [track["words"] for track in film["tracks"]]
+    data = {"tracks": tracks, "states": film["states"], "shown": film["shown"], "texts": texts}
     name = folder.rpartition("/")[2]
     controls = "".join(_control(track, f"film-{name}-{number}") for number, track in enumerate(film["tracks"]))
     return f"""<figure class="film" data-frames="{_said(folder)}">
 <div class="film-moves">
 <div class="film-controls">{controls}</div>
-<div class="film-picture" style="max-width: {width}px">
+<div class="film-window"><div class="film-picture" style="max-width: {width}px">
 <img class="film-below" src="{_said(folder)}/below.webp" width="{width}" height="{height}" alt="{_said(text)}" loading="lazy">
 <div class="film-over" style="{over}"></div>
-</div>
+</div></div>
 <p class="film-words" role="status">{html.escape(text)}</p>
 </div>
 <noscript><img src="{_said(still)}" width="{drawn[0]}" height="{drawn[1]}" alt="{_said(alt)}"></noscript>

@@ -18,6 +18,7 @@ from tests.tools.site import fragments
 from tests.tools.site.moving import films_in
 
 FLAGSHIP = "02_temperature"  # the notebook whose first film is dragged on the front page, and shown on the README's
+LABELS = {"T": "temperature T", "picture": "photograph"}
 RESULT = address.ROOT / "tests" / "tools" / "pictures" / "main_result.png"
 ROW = re.compile(r"^\| \[(\d\d [^]]+)\]\((notebooks/[^)]+)\.ipynb\) \| (.+?) \| (.+?) \|", re.MULTILINE)
 MOVING = re.compile(r"^!\[(.+?)\]\(\S+\.gif\)$", re.MULTILINE)
@@ -28,11 +29,14 @@ PAGE = """# {title}
 
 <p class="lead">{sentence}</p>
 
+<p class="on-paper"><b>Drag the temperature T.</b> The bars are the teacher's answer about one photograph. T = 1 is its answer
+as it is; a higher T reads the same answer more softly.</p>
+
 {film}
 
-<p class="on-paper"><b>Drag T.</b> At T = 1/8 the teacher names one class and nothing else. Raise it: what it thinks of the
-other nine appears, in proportion, and that is what a student learns from. Far to the right all ten are alike: nothing is
-left to learn.</p>
+<p class="on-paper">At T = 1/8 the teacher names one of ten kinds of clothes and nothing else. Raise T: what else it sees in the
+photograph comes to light, first what looks most like it. That is what a student learns from, and a label does not say it. Far to
+the right all ten are alike, and nothing is left to learn.</p>
 
 <nav class="doors" aria-label="Where to begin">
 <a href="{first}.html"><b>Learn</b><span>{count} short notebooks, figures that move, students trained in seconds. Read them
@@ -79,9 +83,10 @@ def flagship(films: dict[str, Path]) -> Flagship:
 
 
 def figure(shown: Flagship) -> str:
-    """Return the film as a figure for a page at the top of the site."""
+    """Return the film as a figure for a page at the top of the site, its controls named for who has not read a line yet."""
     still, text = f"{shown.address}/below.webp", shown.film["texts"][shown.film["start"]]
-    made = fragments.film_figure(shown.address, shown.film, still, tuple(shown.film["size"]), text)
+    tracks = [{**track, "label": LABELS.get(track["label"], track["label"])} for track in shown.film["tracks"]]
+    made = fragments.film_figure(shown.address, {**shown.film, "tracks": tracks}, still, tuple(shown.film["size"]), text)
     return f"```{{raw}} html\n{made}\n```"
 
 
