@@ -296,18 +296,18 @@ def test_a_film_plays_and_pauses_and_does_neither_by_itself(chromium, address):
     page = chromium.new_page()
     page.goto(address + "index.html")
     film = page.locator("figure.film")
-    button, slider = film.locator(".film-play"), film.get_by_label("T", exact=True)
+    button, slider = film.locator(".film-play"), film.get_by_label("temperature T", exact=True)
     before = slider.input_value()
     page.wait_for_timeout(500)
     assert slider.input_value() == before
     button.click()
-    assert button.get_attribute("aria-label") == "Pause: T"
+    assert button.get_attribute("aria-label") == "Pause: temperature T"
     page.wait_for_function("([slider, before]) => slider.value !== before", arg=[slider.element_handle(), before])
     button.click()
     stopped = slider.input_value()
     page.wait_for_timeout(500)
     assert slider.input_value() == stopped
-    assert button.get_attribute("aria-label") == "Play: T"
+    assert button.get_attribute("aria-label") == "Play: temperature T"
     assert_shows_its_state(page, film, "index.html")
     page.close()
 

@@ -39,7 +39,7 @@ photograph comes to light, first what looks most like it. That is what a student
 the right all ten are alike, and nothing is left to learn.</p>
 
 <nav class="doors" aria-label="Where to begin">
-<a href="{first}.html"><b>Learn</b><span>{count} short notebooks, figures that move, students trained in seconds. Read them
+<a href="{first}.html"><b>Learn</b><span>{count} notebooks, figures that move, students trained in seconds. Read them
 here, or run them.</span></a>
 <a href="README.html#for-instructors"><b>Teach</b><span>Exercises that name the usual mistakes, and one command that grades a
 class.</span></a>
