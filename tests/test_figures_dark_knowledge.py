@@ -108,6 +108,7 @@ def test_the_live_bias_counts_again_what_the_bias_changes():
     )
     assert "distilled: 50.0 % of the ankle boots, the others −50.0 points (50.0 %); labels: 0.0 %" in update(2.7)
     assert "labels: 0.0 % of the ankle boots, the others −50.0 points" in update(3.0)
+    assert list(find(figure, "distilled unseen").get_xdata()) == [0, 1.5, 2.6, 3]
     assert list(find(figure, "distilled unseen").get_ydata()) == [0, 25, 50, 50]
     assert list(find(figure, "distilled lost").get_ydata()) == [0, 0, -50, -50]
     assert list(find(figure, "labels unseen").get_ydata()) == [0, 0, 0, 0]
@@ -127,7 +128,12 @@ def test_points_stand_where_the_bias_is(value, unseen, lost):
 def test_a_line_stands_where_the_others_have_lost_a_point():
     assert dark_knowledge.first_bias_that_costs([0, 1, 2, 3], [90, 89.5, 89, 80], 1) == 2
     assert dark_knowledge.first_bias_that_costs([0, 1], [90, 89.5], 1) == math.inf
-    figure = bias()[0]
+    figure, update = bias()
+    marks = [find(figure, gid) for gid in ("limit", "limit above", "limit in words")]
+    for value, seen in ((2.5, False), (2.6, True), (0.0, False)):  # it is not told before it is reached
+        update(value)
+        assert [mark.get_visible() for mark in marks] == [seen] * 3
+        assert find(figure, "distilled lost").get_xdata()[-1] == value
     assert list(find(figure, "limit").get_xdata()) == [2.6, 2.6]
     assert "+2.6" in find(figure, "limit in words").get_text()
 

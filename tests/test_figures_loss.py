@@ -88,7 +88,7 @@ def test_the_two_directions_at_T(T):
 
 def test_the_curves_of_the_two_directions_are_those_of_every_T():
     figure, update = loss.live_directions(V, Z)
-    update(T=1.0)
+    update(T=loss.HIGHEST)
     curves = [find(figure, name) for name in ("T² KL(p‖q)", "T² KL(q‖p)", "differences")]
     temperatures = curves[0].get_xdata()
     assert (temperatures[0], temperatures[-1]) == pytest.approx((loss.LOWEST, loss.HIGHEST))
@@ -97,6 +97,13 @@ def test_the_curves_of_the_two_directions_are_those_of_every_T():
         assert curve.get_ydata() == pytest.approx(list(expected))
     low, high = curves[2].axes.get_ylim()
     assert low < min(curves[2].get_ydata()) < max(curves[2].get_ydata()) < high
+
+    whole = [curve.get_xydata() for curve in curves]
+    update(T=2.0)
+    for curve, before, value in zip(curves, whole, by_formula(2.0), strict=True):
+        passed = curve.get_xydata()
+        np.testing.assert_array_equal(passed[:-1], before[before[:, 0] < 2])
+        assert passed[-1] == pytest.approx([2, value])
 
 
 # ---- one hump for two ----
@@ -126,7 +133,7 @@ def test_the_humps_are_shown(distance, divergence, age):
     np.testing.assert_allclose(find(figure, "profile").get_ydata(), now.best.profile)
     assert find(figure, "best age").get_xydata()[0] == pytest.approx([now.best_age, now.best.divergence])
     assert find(figure, "this student").get_xydata()[0] == pytest.approx([age, now.here.divergence])
-    assert find(figure, "divergence").get_text() == name
+    assert find(figure, "divergence").get_text() == f"{name}, {distance} years apart"
     assert find(figure, "now in words").get_text() == f"{now.here.divergence:.3f} at {age}"
     assert max(now.p.max(), now.best.q.max()) < find(figure, "teacher p").axes.get_ylim()[1]
     for label in ("teacher p", "profile"):  # every age is seen

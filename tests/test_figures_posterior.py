@@ -73,6 +73,9 @@ def test_what_was_learned_is_compared_with_the_truth():
     assert asked == [(2.0, 3), (0.5, 3), (4.0, 32)]
     assert list(ring.get_xdata()) == [2.0]
 
+    update(1 / 8, 3)
+    assert find(figure, "student in words").get_text().startswith("T = 1/8: KL ")  # as the ticks write it
+
 
 def test_the_students_own_border_is_where_its_two_classes_are_equal():
     figure, update = learned()

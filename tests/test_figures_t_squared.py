@@ -85,6 +85,7 @@ def test_the_live_gradient_moves_bars_and_numbers(T):
     update(T=7)
     text = update(T=T)
     p, q, with_t2, without = by_formula(T)
+    assert find(figure, "T").get_text() == f"T = {T}"
     for name, heights in (("teacher p", p), ("student q", q), ("with T²", with_t2), ("without T²", without)):
         assert [bar.get_height() for bar in find(figure, name)] == pytest.approx(heights)
     at_1 = by_formula(1)[2]
@@ -160,6 +161,7 @@ def test_the_live_slope_follows_the_number_of_classes():
         )  # the others move by -1/N
         assert find(figure, "size now").get_ydata()[0] == pytest.approx(math.dist(softmax(v, 1), softmax(z, 1)) / limit)
         assert f", {num_classes} classes, " in text
+        assert find(figure, "state").get_text() == f"{num_classes:,} classes, scale 1"
 
 
 def one_image(student="one", **values):
@@ -183,6 +185,8 @@ def test_the_live_balance_shows_the_shares(T, alpha, student):
         assert find(figure, f"now {kind} T²").get_xydata()[0] == pytest.approx([T, share(T, power)])
         temperatures, shares = find(figure, f"{kind} T²").get_data()
         assert list(shares) == pytest.approx([share(at, power) for at in temperatures])
+        assert temperatures[-1] == T  # what lies ahead is not shown
+        assert temperatures[0] == 1
     assert list(find(figure, "α").get_ydata()) == [alpha, alpha]
     assert list(find(figure, "T").get_xdata()) == [T, T]
     numbers = [find(figure, f"share {kind} T²").get_text() for kind in ("with", "without")]

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from torch import Tensor
 
+from course_lib.figures import parts
 from course_lib.figures.parts import SHADES, class_bars, set_bars, show_image, signed
 from course_lib.figures.style import BEHIND, COLOURS, MARKERS, StaticFigure, clip_to, log_axis, percent, styled
 from course_lib.sweeps import accuracies_with_bias
@@ -135,7 +136,7 @@ def plot_similarity(matrix, classes: Sequence[str]) -> StaticFigure:
     for i, row in enumerate(shown):
         for j, value in enumerate(row):
             if value >= 0.02:  # which NaN is not
-                ink = "white" if value > 0.5 * highest else "black"
+                ink = "white" if value > 0.57 * highest else "black"  # whichever stands out more from the shade
                 axes.text(j, i, f"{value:.0%}", ha="center", va="center", fontsize=10, color=ink)
     axes.set_xticks(range(n), classes, rotation=40, ha="right")
     axes.set_yticks(range(n), classes)
@@ -153,7 +154,8 @@ def live_bias(
 
     students: a key of COLOURS -> logits (n, num_classes) for test images with `labels` (n,), the first of them the one that
     pays: a line stands where its other classes have lost `price` points. biases: where the curves are computed, ascending
-    from 0. Above, how many of the missing class are named; below, how many points the others have lost.
+    from 0. Above, how many of the missing class are named; below, how many points the others have lost. Curves end, and the
+    line appears, where the bias is: what lies ahead can be guessed.
     """
 
     def percents(logits: Tensor, bias: float) -> list[float]:
@@ -164,14 +166,15 @@ def live_bias(
     figure = Figure(figsize=(8, 4.0), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[1.5, 1])
     moving: dict[str, list] = {}
+    trails: dict[str, list] = {}
+    limit = first_bias_that_costs(biases, curves[next(iter(students))][1], price)
     for key, (unseen, others) in curves.items():
         dashes = "-" if key == "distilled" else "--"
+        curves[key] = list(biases), list(unseen), [value - start[key] for value in others]
         style = {"color": COLOURS[key], "linestyle": dashes}
-        upper.plot(biases, unseen, **style, gid=f"{key} unseen")
-        lower.plot(biases, [value - start[key] for value in others], **style, gid=f"{key} lost")
-        at = min(first_bias_that_costs(biases, others, 8), biases[-1])
-        side = {"ha": "right", "s": f"{key}  "} if at > 0.8 * biases[-1] else {"ha": "left", "s": f"  {key}"}
-        lower.text(at, -8, va="center", fontsize=11, **side)
+        trails[key] = [
+            axes.plot([0], [0], **style, gid=f"{key} {part}")[0] for axes, part in ((upper, "unseen"), (lower, "lost"))
+        ]
         moving[key] = [
             axes.plot([0], [0], MARKERS[key], color=COLOURS[key], markersize=9, gid=f"{key} {part} now")[0]
             for axes, part in ((upper, "unseen"), (lower, "lost"))
@@ -179,18 +182,22 @@ def live_bias(
     lines = [
         axes.axvline(0, color=COLOURS["highlight"], linewidth=1.5, gid=f"bias {k}") for k, axes in enumerate((upper, lower))
     ]
-    limit = first_bias_that_costs(biases, curves[next(iter(students))][1], price)
-    _finish_bias_panels(upper, lower, limit, price, name, biases)
+    limits = _finish_bias_panels(upper, lower, limit, price, name, biases)
+    names = [f"trained on {key}" if key == "labels" else key for key in students]
+    upper.legend([points[0] for points in moving.values()], names, loc="lower left", bbox_to_anchor=(-0.02, 1), ncols=2)
 
     def update(bias: float = 0.0) -> str:
         words = []
         for line in lines:
             line.set_xdata([bias, bias])
+        for mark in limits:
+            mark.set_visible(bias >= limit)
         for key, logits in students.items():
             unseen, others = percents(logits, bias)
             lost = others - start[key]
-            for point, value in zip(moving[key], (unseen, lost), strict=True):
+            for point, trail, value, along in zip(moving[key], trails[key], (unseen, lost), curves[key][1:], strict=True):
                 point.set_data([bias], [value])
+                trail.set_data(*parts.up_to(bias, biases, along, value))
             words.append(f"{key}: {unseen:.1f} % of the {name}s, the others {signed(lost, 1)} points ({others:.1f} %)")
         return f"bias {bias:+.1f}. " + "; ".join(words)
 
@@ -202,15 +209,16 @@ def first_bias_that_costs(biases: Sequence[float], others: Sequence[float], pric
     return next((bias for bias, value in zip(biases, others, strict=True) if others[0] - value >= price), math.inf)
 
 
-def _finish_bias_panels(upper: Axes, lower: Axes, limit: float, price: float, name: str, biases: Sequence[float]) -> None:
-    """Set the axes, and mark where the bias begins to cost too much."""
+def _finish_bias_panels(upper: Axes, lower: Axes, limit: float, price: float, name: str, biases: Sequence[float]) -> list:
+    """Set the axes, and mark where the bias begins to cost too much; return the marks."""
     end = biases[-1]
     upper.set(ylim=(-3, 103), yticks=[0, 50, 100], ylabel=f"{name}s\nnamed (%)", xlim=(-0.02 * end, 1.02 * end))
     lower.set(ylim=(-10.5, 0.8), yticks=[0, -5, -10], ylabel="other classes\n(points)", xlabel=f"added to the logit of {name}")
     for axes in (upper, lower):
         axes.grid(axis="y")
-        if limit <= end:
-            axes.axvline(limit, color="#444444", linestyle=":", linewidth=1.5, gid=None if axes is upper else "limit")
-    if limit <= end:
-        words = f" +{limit:.1f}: the distilled student's\n other classes have lost {price:g} point"
-        upper.text(limit, 50, words, va="center", fontsize=11, gid="limit in words", bbox=BEHIND)
+    if limit > end:
+        return []
+    words = f" +{limit:.1f}: the distilled student's\n other classes have lost {price:g} point"
+    style = {"color": "#444444", "linestyle": ":", "linewidth": 1.5}
+    lines = [axes.axvline(limit, **style, gid=gid) for axes, gid in ((upper, "limit above"), (lower, "limit"))]
+    return [*lines, upper.text(limit, 50, words, va="center", fontsize=11, gid="limit in words", bbox=BEHIND, clip_on=True)]

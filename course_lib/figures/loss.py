@@ -44,7 +44,10 @@ def directions(v: Tensor, z: Tensor, T: float) -> Directions:
 
 @styled
 def live_directions(v: Sequence[float], z: Sequence[float]) -> tuple[Figure, Callable]:
-    """Draw one row of logits as p and q at T, T² times both KLs against T, and their difference: (figure, update(T))."""
+    """Draw one row of logits as p and q at T, T² times both KLs against T, and their difference: (figure, update(T)).
+
+    The curves end at T: what lies ahead can be guessed.
+    """
     v, z = (torch.as_tensor(logits, dtype=torch.float64) for logits in (v, z))
     classes, grid = range(len(v)), np.geomspace(LOWEST, HIGHEST, 120)
     forward, reverse, difference = np.array([directions(v, z, T) for T in grid]).T
@@ -58,10 +61,10 @@ def live_directions(v: Sequence[float], z: Sequence[float]) -> tuple[Figure, Cal
     left.set_xticks(classes, [f"class {k + 1}" for k in classes])
     left.tick_params(bottom=False)
 
-    upper.plot(grid, forward, label="T² KL(p‖q)", **FORWARD)
-    upper.plot(grid, reverse, label="T² KL(q‖p)", **REVERSE)
+    (line_forward,) = upper.plot(grid, forward, label="T² KL(p‖q)", **FORWARD)
+    (line_reverse,) = upper.plot(grid, reverse, label="T² KL(q‖p)", **REVERSE)
     upper.set(ylim=(0, 1.25 * max(forward.max(), reverse.max())), ylabel="nats")
-    lower.plot(grid, difference, color=COLOURS["truth"], linewidth=1.5, gid="differences")
+    (line_difference,) = lower.plot(grid, difference, color=COLOURS["truth"], linewidth=1.5, gid="differences")
     lower.axhline(0, color=COLOURS["quiet"], linewidth=1, zorder=1)
     room = 0.15 * np.ptp(difference)
     lower.set(ylabel="gap, %", ylim=(difference.min() - room, difference.max() + room))
@@ -94,8 +97,10 @@ def live_directions(v: Sequence[float], z: Sequence[float]) -> tuple[Figure, Cal
         for group, logits in zip(bars, (v, z), strict=True):
             parts.set_bars(group, soft_targets(logits, T).tolist())
         now = directions(v, z, T)
-        for point, value in zip(points, now, strict=True):
+        trails = (line_forward, forward), (line_reverse, reverse), (line_difference, difference)
+        for point, (trail, along), value in zip(points, trails, now, strict=True):
             point.set_data([T], [value])
+            trail.set_data(*parts.up_to(T, grid, along, value))
         for line in lines:
             line.set_xdata([T, T])
         reading.set_text(shown := f"{signed(now.difference, 1)} %")
@@ -162,7 +167,7 @@ def live_humps() -> tuple[Figure, Callable]:
         valley.set_ydata(now.best.profile)
         best.set_data([now.best_age], [now.best.divergence])
         point.set_data([age], [now.here.divergence])
-        name.set_text(shown)
+        name.set_text(f"{shown}, {distance} years apart")
         words.set_text(f"{now.here.divergence:.3f} at {age}")
         return (
             f"Humps {distance} years apart, {shown}: with the student's hump at {age} years it is {now.here.divergence:.3f} "
@@ -237,7 +242,7 @@ def plot_rounding(errors: dict[str, dict[str, dict[float, float]]]) -> StaticFig
             texts.append(f"{formula}, {name}: " + ", ".join(f"{error:.1e}" for error in by_T.values()))
         temperatures = list(next(iter(by_format.values())))
         axes.set_title(formula)
-        temperature_axis(axes.xaxis, min(temperatures), max(temperatures), ticks=[1, 2, 4, 20, 100, 500], margin=1.1)
+        temperature_axis(axes.xaxis, min(temperatures), max(temperatures), ticks=[1, 2, 4, 20, 100, 500], margin=1.25)
         log_axis(axes.yaxis, [1e-8, 1e-6, 1e-4, 1e-2, 1], words="{:.0e}".format)
         axes.set_ylim(LEAST, 2)
         axes.grid(axis="y")

@@ -59,6 +59,7 @@ def _draw_probabilities(figure: Figure, y: float, probabilities, key: str, formu
     inset.bar(range(len(probabilities)), [float(p) for p in probabilities], color=COLOURS[key], width=0.75)
     inset.set(ylim=(0, 1), xticks=[], yticks=[])
     inset.spines["left"].set_visible(False)
+    inset.text(0.5, -0.05, f"{len(probabilities)} classes", ha="center", va="top", fontsize=10, transform=inset.transAxes)
     inset.text(0.5, 1.04, formula, ha="center", va="bottom", fontsize=12, transform=inset.transAxes)
 
 
@@ -67,8 +68,9 @@ def _draw_losses(axes: Axes, alpha: float) -> None:
     soft, hard, x = 2.5, 0.75, 6.75
     for start in (TEACHER_ROW, STUDENT_ROW + 0.2):
         _arrow(axes, (6.05, start), (x - 0.08, soft))
-    _arrow(axes, (6.05, STUDENT_ROW - 0.1), (x - 0.08, hard))
-    axes.plot([0.85, 0.85], [0.95, 0.3], color="#444444", linewidth=1.5)
+    for at, y, top in ((0.85, 0.3, 0.95), (4.0, 0.5, STUDENT_ROW)):  # the label, and the student's logits z
+        axes.plot([at, at], [top, y], color="#444444", linewidth=1.5)
+    _arrow(axes, (3.995, 0.5), (x - 0.08, 0.5))
     _arrow(axes, (0.845, 0.3), (x - 0.08, 0.3))
     axes.text(
         x, soft, f"soft term, weight $α$ = {alpha:g}\n$T^2\\,$KL$(p\\,\\|\\,q)$", va="center", fontsize=11, linespacing=1.5

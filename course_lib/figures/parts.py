@@ -154,6 +154,12 @@ def _powers_of_two(low: float, high: float) -> list[float]:
     return [2.0**exponent for exponent in range(first, last + 1, 1 if last - first <= 6 else 2)]
 
 
+def up_to(end: float, positions: Iterable[float], values: Iterable[float], last: float) -> tuple[list[float], list[float]]:
+    """Return the part of a curve before `end`, and its value there: what a reader has passed who moved a slider so far."""
+    before = [(x, y) for x, y in zip(positions, values, strict=True) if x < end]
+    return [x for x, _ in before] + [end], [y for _, y in before] + [last]
+
+
 # ---- texts ----
 
 

@@ -93,7 +93,6 @@ def live_learned(mixture, data, learn: Callable, from_labels: Mapping, held_out:
     middle.add_collection(own)
     words = middle.text(0.5, -0.03, "", ha="center", va="top", fontsize=11, transform=middle.transAxes, gid="student in words")
     clip_to(words, (0, -0.2, 1, 0))
-    left.text(0.5, -0.03, f"in the middle: {len(data)} training points", ha="center", va="top", transform=left.transAxes)
     baseline, baseline_words, tried, ring = _draw_divergences(right, list(from_labels))
     hard = {units: judge(student).bits for units, student in from_labels.items()}
     known: dict[tuple[float, int], Learned] = {}
@@ -104,7 +103,7 @@ def live_learned(mixture, data, learn: Callable, from_labels: Mapping, held_out:
         colours, borders, bits = known[T, units]
         image.set_data(colours.numpy())
         own.set_segments(borders)
-        words.set_text(f"T = {T:.3g}: KL {bits:.3f} bits")
+        words.set_text(f"T = {T:g}: KL {bits:.3f} bits" if T >= 1 else f"T = 1/{1 / T:.3g}: KL {bits:.3f} bits")
         for size, line in tried.items():
             line.set_data(*tried_so_far(known, size))
         ring.set_data([T], [bits])

@@ -83,12 +83,14 @@ def live_gradient(v: Sequence[float], z: Sequence[float]) -> tuple[Figure, Calla
         axes.set_xticks(classes, [f"class {k + 1}" for k in classes])
         axes.tick_params(bottom=False)
         axes.set_xlim(-0.6, len(v) - 0.4)
+    state = left.text(0.97, 0.97, "", ha="right", va="top", fontsize=14, transform=left.transAxes, gid="T", clip_on=True)
     left.legend(ncols=2, handlelength=1.4, **LEGEND_ABOVE)
     right.legend(handles=[*gradients, ghosts, *limits], labels=["with T²", "without", "at T = 1", "limit"], ncols=4,
                  handlelength=1.4, **LEGEND_ABOVE)  # fmt: skip
 
     def update(T: float = 1.0) -> str:
         shown = gradient_numbers(v, z, T)
+        state.set_text(temperature_text(T))
         for bars, values in zip((*probabilities, *gradients), shown, strict=True):
             parts.set_bars(bars, values)
         values = shown.with_t2 + shown.without_t2
@@ -139,6 +141,7 @@ def live_slope(pairs: Callable[[int, float], tuple[Tensor, Tensor]]) -> tuple[Fi
         axes.text(0.97, height, "", fontsize=14, gid=gid, transform=axes.transAxes, ha="right", va="center", clip_on=True)
         for axes, height, gid in ((left, 0.08, "size in words"), (right, 0.08, "slope in words"))
     ]
+    state = left.text(0.97, 0.93, "", fontsize=12, gid="state", transform=left.transAxes, ha="right", va="center", clip_on=True)
     for axes in (left, right):
         _temperature_axis(axes)
         axes.grid(axis="y")
@@ -154,6 +157,7 @@ def live_slope(pairs: Callable[[int, float], tuple[Tensor, Tensor]]) -> tuple[Fi
         shown = f"{relative:.2f} × the limit", f"slope {signed(slope, 2)}"
         for reading, words in zip(readings, shown, strict=True):
             reading.set_text(words)
+        state.set_text(f"{num_classes:,} classes, scale {scale:.3g}")
         return (
             f"{temperature_text(T)}, scale {scale:.3g}, {num_classes} classes, distance {distance:.2f}. "
             f"Size of the gradient with T²: {shown[0]}; without T²: {shown[1]}"
@@ -194,6 +198,7 @@ def plot_gradient_sizes(v: Tensor, students: dict[str, Tensor]) -> StaticFigure:
 def live_balance(v: Tensor, students: dict[str, Tensor], labels: Tensor) -> tuple[Figure, Callable]:
     """Draw the soft term's fraction of the gradient against T, with and without T²: (figure, update(T, alpha, student)).
 
+    The curves end at T: what lies ahead can be guessed.
     v, and the logits of each student: (rows, num_classes); labels: (rows,).
     """
     grid = _temperatures(61)
@@ -222,8 +227,8 @@ def live_balance(v: Tensor, students: dict[str, Tensor], labels: Tensor) -> tupl
     def update(T: float = 1.0, alpha: float = 0.5, student: str = next(iter(students))) -> str:
         now = soft_shares(mean_norm(soft_gradient(students[student], v, T)), hard[student], T, alpha)
         along = [soft_shares(size, hard[student], at, alpha) for at, size in zip(grid, soft[student], strict=True)]
-        for line, shares in zip(lines, zip(*along, strict=True), strict=True):
-            line.set_data(grid, shares)
+        for line, shares, last in zip(lines, zip(*along, strict=True), now, strict=True):
+            line.set_data(*parts.up_to(T, grid, shares, last))
         line_alpha.set_ydata([alpha, alpha])
         line_T.set_xdata([T, T])
         for point, number, share in zip(points, numbers, now, strict=True):

@@ -194,7 +194,7 @@ def _draw_entropy_map(axes: Axes, v: Tensor) -> None:
     grid = scales.numpy(), temperatures.numpy(), bits.numpy()
     # Bands, not a smooth field: the picture is a quarter as large, and the eye finds lines of equal entropy.
     axes.contourf(*grid, [0.5 * k for k in range(math.ceil(2 * most) + 1)], cmap=SHADES, vmin=0, vmax=most)
-    ink = ["#00304D" if level < 1.5 else "white" for level in LEVELS]
+    ink = ["#00304D" if level < 2 else "white" for level in LEVELS]
     lines = axes.contour(*grid, LEVELS, colors=ink, linewidths=1)
     axes.clabel(lines, fmt="%g", fontsize=11, colors=ink, manual=positions)
     axes.set(xlim=grid[0][[0, -1]], ylim=grid[1][[0, -1]], gid="entropy map")
