@@ -75,5 +75,5 @@ def main(arguments=None):
 if __name__ == "__main__":
     try:
         main()
-    except (OSError, ValueError) as error:             # which say what is needed
+    except (ImportError, OSError, ValueError) as error:    # they say what is needed
         raise SystemExit(f"Stopped: {error}")

@@ -15,7 +15,7 @@ TAIL = """
 if __name__ == "__main__":
     try:
         main()
-    except (OSError, ValueError) as error:             # which say what is needed
+    except (ImportError, OSError, ValueError) as error:    # they say what is needed
         raise SystemExit(f"Stopped: {error}")
 """
 
