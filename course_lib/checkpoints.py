@@ -1,7 +1,10 @@
 """A run of `fit` on disk: written after every epoch, read by the next call, which goes on as if nothing had come between."""
 
+import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from os import PathLike
 from pathlib import Path
 
 import torch
@@ -78,3 +81,25 @@ class Run:
 
     def _generator(self) -> torch.Generator | None:
         return getattr(self.batches, "generator", None)
+
+
+def hold_to(path: str | PathLike, settings: Mapping[str, object]) -> None:
+    """Write down what a run is started with; where that is written already, raise ValueError that names what differs now.
+
+    What `fit` compares itself is how it trains. This is for what lies around it, such as which file the teacher came from.
+    path: a file of JSON, made where it is not there, and never changed. settings: name -> text, number, bool or None, or a
+    list or dict of such.
+    """
+    path, now = Path(path), json.loads(json.dumps(dict(settings)))
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(now, indent=1), encoding="utf8")
+        return
+    try:
+        before = dict(json.loads(path.read_text(encoding="utf8")))
+    except ValueError as error:
+        raise ValueError(f"path must be a file that hold_to wrote, or not there yet; {path} can't be read") from error
+    other = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+    if other:
+        told = "; ".join(f"{name} {before.get(name)!r} there, {now.get(name)!r} here" for name in other)
+        raise ValueError(f"settings must be those of the run begun in {path}; {told}. Go back to them, or name another file")

@@ -3,13 +3,9 @@ import argparse
 from pathlib import Path
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, Subset
-from torchvision.datasets import ImageFolder
-from torchvision.models import get_model
-from torchvision.transforms import v2
-from course_lib.dyed import DyedTeacher, dyed_fashion
+from course_lib import handed
+from course_lib.dyed import DyedTeacher
 from course_lib.loops import Distillation, HardLabels, evaluate, fit
-from course_lib.pairs import check_pair
 from course_lib.schedules import cosine
 
 def new_student(num_classes, width=16):
@@ -18,62 +14,66 @@ def new_student(num_classes, width=16):
         nn.AdaptiveAvgPool2d(7), nn.Flatten(), nn.Linear(98 * width, num_classes),
     ).to(memory_format=torch.channels_last)
 
-def load_teacher(name, file, num_classes):         # and whether its head is ready
-    teacher = get_model(name, weights=None, num_classes=num_classes)
-    theirs = torch.load(file, map_location="cpu", weights_only=True) if file else {}   # numbers
-    theirs = {k.removeprefix("module."): v for k, v in theirs.get("state_dict", theirs).items()}
-    ours = teacher.state_dict()
-    fitting = {k: v for k, v in theirs.items() if k in ours and v.shape == ours[k].shape}
-    if file and (theirs.keys() != ours.keys() or len(fitting) < len(ours) - 2):    # 2: a head
-        raise SystemExit(f"{file} does not hold the weights of {name}")
-    teacher.load_state_dict(fitting, strict=False)
-    return teacher, len(fitting) == len(ours)
-
-def picture_data(folder, size, batch_size=64):
-    to_inputs = [v2.ToImage(), v2.ToDtype(torch.float32, scale=True),
-                 v2.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))]
-    varied = [v2.RandomResizedCrop(size, (0.5, 1.0)), v2.RandomHorizontalFlip(), *to_inputs]
-    plain = v2.Compose([v2.Resize(size), v2.CenterCrop(size), *to_inputs])
-    train, test = ImageFolder(folder, v2.Compose(varied)), ImageFolder(folder, plain)
-    if {"train", "val", "test"} & set(test.classes):
-        raise SystemExit(f"{folder} holds {test.classes}: name one whose folders are the classes")
-    order = torch.randperm(len(train), generator=torch.Generator().manual_seed(0)).tolist()
-    train, held_out = Subset(train, order[len(order) // 5:]), Subset(test, order[:len(order) // 5])
-    train = DataLoader(train, batch_size, shuffle=True, drop_last=len(train) > batch_size,
-                       generator=torch.Generator().manual_seed(0))
-    return train, held_out, test.classes
+OPTIONS = (                                        # name, default, what --help says
+    ("images", "", "Folder with a folder for each class, or with train and val. Else a sample."),
+    ("teacher", "resnet18", "Name in torchvision, or timm:NAME, or hf:FOLDER."),
+    ("weights", "", "The teacher's file: a state_dict, or .safetensors."),
+    ("student", "", "Such a name, built untrained. Else new_student, in this script."),
+    ("out", "student.pt", "File to write, not there yet."), ("size", 0, "Pixels. Else declared."),
+    ("mean", "", "Of pixels from 0 to 1, as 0.5,0.5,0.5. Else what the name declares."),
+    ("std", "", "Their deviation, likewise."), ("epochs", 20, "How often all is seen."),
+    ("batch-size", 64, "Pictures a step."), ("workers", 2, "Processes that read pictures."),
+    ("T", 2.0, "Temperature."), ("alpha", 0.9, "Weight of the soft term; 0: no teacher."),
+    ("device", "cuda" if torch.cuda.is_available() else "cpu", "Where to compute."),
+    ("new-head", False, "A head for your classes, trained on labels, instead of the teacher's."),
+    ("anyway", False, "Go on although check_pair found something."))
 
 def read_options(arguments):
     parser = argparse.ArgumentParser(description="Distil a teacher into a student of your own.")
-    for name, default, about in (("images", "", "holds one folder per class; else a sample"),
-            ("out", "student.pt", "a new file"), ("teacher", "resnet18", "of torchvision"),
-            ("weights", "", "its state_dict"), ("device", "cpu", "or cuda"), ("size", 224, ""),
-            ("epochs", 20, "over images"), ("alpha", 0.9, "0: labels"), ("anyway", "no", "yes")):
-        parser.add_argument(f"--{name}", default=default, type=type(default), help=about)
+    for name, default, about in OPTIONS:
+        how = {"action": "store_true"} if default is False else {"type": type(default)}
+        parser.add_argument(f"--{name}", default=default, help=f"{about} [{default}]", **how)
     options = parser.parse_args(arguments)
     if Path(options.out).exists():
         parser.error(f"{options.out} is there already: move it, or name another file with --out")
     return options
 
+def open_teacher(o, classes, batches):         # what check_pair advises to do with it goes here
+    teacher = handed.load_teacher(o.teacher, o.weights) if o.images else DyedTeacher()
+    if o.new_head:
+        print("The head is new and learns first. All else in the teacher stays as it is.")
+        teacher = handed.with_new_head(teacher, len(classes)).to(o.device)
+        finished(handed.learn_head(teacher, batches, kept=handed.run_file(vars(o), ".teacher.pt")))
+    return teacher.to(o.device)
+
+def finished(history):
+    if history.stopped_early:                      # at Ctrl-C, fit ends in good order
+        raise SystemExit(f"Stopped after {history.epochs} epochs. Call again to go on.")
+
+def say(history):
+    loss, right = (history.by_epoch[name][-1] for name in ("loss", "validation_accuracy"))
+    print(f"epoch {history.epochs}: loss {loss:.3f}, right {right:.1%}", flush=True)
+
 def main(arguments=None):
-    options, _ = read_options(arguments), torch.manual_seed(0)     # the same student each time
-    (train, test), classes, teacher, ready = dyed_fashion(), [*range(10)], DyedTeacher(), True
-    if options.images:
-        train, test, classes = picture_data(options.images, options.size)
-        teacher, ready = load_teacher(options.teacher, options.weights, len(classes))
-    teacher, student = (each.to(options.device) for each in (teacher, new_student(len(classes))))
-    if not ready:
-        print("The teacher's head is new, and learns first:", fit(teacher, train, HardLabels(),
-              epochs=options.epochs, lr=cosine(1e-3, 0.0), checkpoint=options.out + ".teacher"))
-    test = DataLoader(test, 256)
-    if (found := check_pair(teacher, student, next(iter(test)))) and options.anyway != "yes":
-        raise SystemExit(f"{found}\nFix that first, or go on in spite of it: --anyway yes")
-    print(history := fit(student, train, Distillation(teacher, T=2, alpha=options.alpha),
-          epochs=options.epochs, lr=cosine(3e-3, 0.0), checkpoint=options.out + ".run"))
-    print(f"right: teacher {evaluate(teacher, test):.1%}, student {evaluate(student, test):.1%}")
-    if not history.stopped_early:
-        torch.save({"weights": student.state_dict(), "classes": classes}, options.out)
-        Path(options.out + ".run").unlink()        # OUT.teacher stays: it may have taken long
+    o, _ = read_options(arguments), torch.manual_seed(0)           # the same student each time
+    inputs = handed.inputs_of(o.teacher, size=o.size, mean=o.mean, std=o.std)
+    data = handed.open_images(o.images, inputs, batch_size=o.batch_size, workers=o.workers)
+    n, objective, right = len(data.classes), HardLabels(), {}
+    student = (handed.build_model(o.student, n) if o.student else new_student(n)).to(o.device)
+    print(f"{n} classes; held out: {data.split}")
+    if o.alpha:
+        teacher = open_teacher(o, data.classes, data.train)
+        handed.check_teacher(teacher, student, data, anyway=o.anyway)      # before the first step
+        objective = Distillation(teacher, T=o.T, alpha=o.alpha)
+        right["teacher"] = evaluate(teacher, data.held_out)
+    finished(fit(student, data.train, objective, epochs=o.epochs, lr=cosine(3e-3, 0.0),
+        validation=data.held_out, on_epoch=say, checkpoint=handed.run_file(vars(o), ".run")))
+    right["student"] = evaluate(student, data.held_out)
+    print("right:", ", ".join(f"{who} {share:.1%}" for who, share in right.items()))
+    handed.save_student(student, data, vars(o), right)
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (ImportError, OSError, ValueError) as error:    # they say what is needed
+        raise SystemExit(f"Stopped: {error}")

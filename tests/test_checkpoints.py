@@ -8,6 +8,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from course_lib.basics import seeded
+from course_lib.checkpoints import hold_to
 from course_lib.loops import Distillation, HardLabels, fit
 from course_lib.objectives import Loss
 from course_lib.schedules import cosine, linear
@@ -110,3 +111,16 @@ def test_a_file_that_is_no_checkpoint_is_told_and_left_as_it_is(tmp_path):
     with pytest.raises(ValueError, match=r"checkpoint must be a file that fit wrote, .*notes\.txt can't be read"):
         fit(network(), data(), HardLabels(), epochs=1, checkpoint=path)
     assert path.read_text(encoding="utf8") == "mine"
+
+
+def test_a_run_is_held_to_what_it_was_started_with(tmp_path):
+    path = tmp_path / "new" / "run.json"
+    hold_to(path, {"size": 32, "mean": (0.5, 0.5), "weights": None})
+    written = path.read_bytes()
+    hold_to(path, {"size": 32, "mean": (0.5, 0.5), "weights": None})
+    with pytest.raises(ValueError, match=r"size 32 there, 64 here; weights None there, 'a.pt' here\. Go back"):
+        hold_to(path, {"size": 64, "mean": (0.5, 0.5), "weights": "a.pt"})
+    assert path.read_bytes() == written
+    path.write_text("no JSON")
+    with pytest.raises(ValueError, match="can't be read"):
+        hold_to(path, {})

@@ -14,7 +14,6 @@ from torchvision.utils import save_image
 
 from course_lib.basics import seeded
 from course_lib.dyed import dyed_fashion, to_rgb
-from course_lib.loops import predict
 from tests.tools.script import NOTEBOOK, SCRIPT, script_of
 
 SOURCE = SCRIPT.read_text("utf8")
@@ -37,14 +36,20 @@ def pictures(tmp_path_factory):
     return folder
 
 
-def names_of(notebook=NOTEBOOK) -> dict:
-    """What the script defines, and the two loaders that the notebook shows beside it."""
+def names_of() -> dict:
+    """What the script defines."""
     names: dict = {"__name__": "distil"}
     exec(SOURCE, names)
-    cells = [cell.source for cell in nbformat.read(notebook, as_version=4).cells]
-    (shown,) = [source for source in cells if source.startswith("def from_timm")]
-    exec(shown[: shown.index("\nfile =")], names)
     return names
+
+
+def asked(folder, pictures, *more):
+    """Arguments of a short run on pictures, with a teacher for ten classes."""
+    if not (folder / "teacher.pt").exists():
+        with seeded(0):
+            torch.save(get_model("resnet18", num_classes=10).state_dict(), folder / "teacher.pt")
+    given = ("--images", pictures, "--weights", folder / "teacher.pt", "--out", folder / "student.pt", "--device", "cpu")
+    return [*map(str, given), "--size", "32", "--epochs", "1", "--workers", "0", *more]
 
 
 def test_the_file_is_what_the_notebooks_cells_make_up():
@@ -56,21 +61,22 @@ def test_the_file_is_what_the_notebooks_cells_make_up():
 def test_a_change_of_a_cell_is_seen():
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     cell = next(cell for cell in notebook.cells if "def main" in cell.source)
-    cell.source = cell.source.replace("T=2", "T=3")
+    cell.source = cell.source.replace("T=o.T", "T=3")
     assert script_of(notebook) != SOURCE
 
 
 def test_it_distils_resnet18_on_a_folder_of_pictures(tmp_path, pictures):
-    with seeded(0):
-        torch.save(get_model("resnet18", num_classes=10).state_dict(), tmp_path / "teacher.pt")
+    arguments = asked(tmp_path, pictures)
     before = sorted(path.name for path in tmp_path.iterdir())
-    arguments = ("--images", pictures, "--teacher", "resnet18", "--weights", "teacher.pt", "--device", "cpu")
-    done = run(tmp_path, *arguments, "--size", 32, "--epochs", 1)
+    done = run(tmp_path, *arguments, "--anyway", "--workers", "2")
     assert done.returncode == 0, done.stderr
+    assert "As it is, the teacher is right on" in done.stdout
+    assert "epoch 1: loss" in done.stdout
     assert "right: teacher" in done.stdout
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*before, SCRIPT.name, "student.pt"])
     student = torch.load(tmp_path / "student.pt", weights_only=True)
     assert len(list(student["weights"].values())[-1]) == len(student["classes"]) == 10
+    assert student["inputs"]["size"] == 32
 
     written = (tmp_path / "student.pt").read_bytes()
     again = run(tmp_path, *arguments)
@@ -79,105 +85,56 @@ def test_it_distils_resnet18_on_a_folder_of_pictures(tmp_path, pictures):
     assert (tmp_path / "student.pt").read_bytes() == written
 
 
+def test_what_is_wrong_ends_it_in_one_line(tmp_path):
+    done = run(tmp_path, "--images", "nowhere")
+    assert done.returncode == 1
+    assert done.stderr == "Stopped: images must be a folder, got nowhere, which is not there\n"
+
+
 def test_without_pictures_it_takes_the_courses_sample(tmp_path):
-    done = run(tmp_path, "--epochs", 1, "--out", "mine.pt")
+    done = run(tmp_path, "--epochs", 1, "--out", "mine.pt", "--device", "cpu")
     assert done.returncode == 0, done.stderr
     assert "right: teacher 9" in done.stdout
     assert (tmp_path / "mine.pt").exists()
 
 
-def test_a_teacher_without_weights_learns_from_the_labels_first(tmp_path, pictures):
-    names = names_of()
-    told = []
-    names["fit"] = lambda model, data, objective, real=names["fit"], **rest: (
-        told.append(repr(objective)) or real(model, data, objective, **rest)
-    )
-    names["main"](["--images", str(pictures), "--size", "32", "--epochs", "1", "--out", str(tmp_path / "student.pt")])
-    assert told[0] == "HardLabels()"
-    assert told[1].startswith("Distillation(ResNet, T=2, alpha=0.9")
+def test_a_head_for_other_classes_is_replaced_only_if_asked_for(tmp_path, pictures, capsys):
+    torch.save(get_model("resnet18", num_classes=7).state_dict(), tmp_path / "teacher.pt")
+    main = names_of()["main"]
+    with pytest.raises(ValueError, match=r"each of the 10 classes \(class 0.*got 7.*--new-head"):
+        main(asked(tmp_path, pictures, "--anyway"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["teacher.pt"]
+    main(asked(tmp_path, pictures, "--anyway", "--new-head"))
+    assert "The head is new" in capsys.readouterr().out
+    kept = torch.load(tmp_path / "student.pt.teacher.pt", weights_only=True)
+    theirs = torch.load(tmp_path / "teacher.pt", weights_only=True)
+    assert [name for name in kept if not torch.equal(kept[name], theirs[name])] == ["fc.weight", "fc.bias"]
 
 
-def test_a_mismatch_ends_it_before_the_student_learns_unless_told_otherwise(tmp_path, pictures):
+def test_another_file_of_weights_does_not_go_on_with_a_run(tmp_path, pictures):
     names = names_of()
-    names["check_pair"] = lambda *pair: ["class order"]
-    given = ["--images", str(pictures), "--size", "32", "--epochs", "1", "--out", str(tmp_path / "student.pt")]
-    with pytest.raises(SystemExit, match="--anyway yes"):
-        names["main"](given)
+    names["evaluate"] = lambda *_: 1 / 0  # it breaks off after the student has learned, or before
+    with pytest.raises(ZeroDivisionError):
+        names["main"](asked(tmp_path, pictures, "--alpha", "0"))
+    assert (tmp_path / "student.pt.run").exists()
+    torch.save(get_model("resnet18", num_classes=10).state_dict(), tmp_path / "teacher.pt")
+    with pytest.raises(ValueError, match="fingerprint of weights"):
+        names_of()["main"](asked(tmp_path, pictures, "--alpha", "0"))
+
+
+def test_ctrl_c_keeps_what_is_done_and_the_same_call_goes_on(tmp_path, pictures):
+    names = names_of()
+    names["say"] = lambda history: True  # which ends fit as Ctrl-C does
+    arguments = asked(tmp_path, pictures, "--alpha", "0", "--epochs", "2")
+    with pytest.raises(SystemExit, match=r"Stopped after 1 epochs\. Call again"):
+        names["main"](arguments)
     assert not (tmp_path / "student.pt").exists()
-    names["main"]([*given, "--anyway", "yes"])
+    names_of()["main"](arguments)
     assert (tmp_path / "student.pt").exists()
+    assert not (tmp_path / "student.pt.run").exists()
 
 
-def test_folders_of_splits_are_no_classes(tmp_path, pictures):
-    (tmp_path / "train").symlink_to(pictures, target_is_directory=True)
-    with pytest.raises(SystemExit, match="folders are the classes"):
-        names_of()["main"](["--images", str(tmp_path), "--out", str(tmp_path / "student.pt")])
-
-
-# ---- loading ----
-
-
-def test_a_checkpoint_of_a_wrapped_model_is_unwrapped(tmp_path):
-    with seeded(0):
-        handed = get_model("resnet18", num_classes=3)
-    wrapped = {f"module.{name}": value for name, value in handed.state_dict().items()}
-    torch.save({"epoch": 3, "state_dict": wrapped}, tmp_path / "handed.pt")
-    loaded, ready = names_of()["load_teacher"]("resnet18", tmp_path / "handed.pt", 3)
-    assert ready
-    assert all(torch.equal(value, handed.state_dict()[name]) for name, value in loaded.state_dict().items())
-
-
-def test_a_part_of_a_larger_model_is_not_its_weights(tmp_path):
-    torch.save(get_model("resnet18", num_classes=3).state_dict(), tmp_path / "handed.pt")
-    with pytest.raises(SystemExit, match="does not hold the weights of resnet34"):
-        names_of()["load_teacher"]("resnet34", tmp_path / "handed.pt", 3)
-
-
-def test_a_head_for_other_classes_is_new_and_the_body_stays(tmp_path):
-    with seeded(0):
-        handed = get_model("resnet18", num_classes=7)
-    torch.save(handed.state_dict(), tmp_path / "handed.pt")
-    load = names_of()["load_teacher"]
-    same, ready = load("resnet18", tmp_path / "handed.pt", 7)
-    assert ready
-    assert all(torch.equal(value, handed.state_dict()[name]) for name, value in same.state_dict().items())
-    other, ready = load("resnet18", tmp_path / "handed.pt", 10)
-    assert not ready
-    assert other.fc.out_features == 10
-    assert torch.equal(other.layer4[1].conv2.weight, handed.layer4[1].conv2.weight)
-
-
-def test_weights_of_another_model_are_told(tmp_path):
-    torch.save(get_model("mobilenet_v3_small", num_classes=3).state_dict(), tmp_path / "handed.pt")
-    with pytest.raises(SystemExit, match=r"handed.pt does not hold the weights of resnet18"):
-        names_of()["load_teacher"]("resnet18", tmp_path / "handed.pt", 3)
-
-
-def test_timm_loads_a_saved_file(tmp_path):
-    timm = pytest.importorskip("timm")
-    with seeded(0):
-        model = timm.create_model("resnet10t", num_classes=3).eval()
-    torch.save(model.state_dict(), tmp_path / "model.pt")
-    loaded = names_of()["from_timm"]("resnet10t", str(tmp_path / "model.pt"), 3)
-    images = torch.randn(2, 3, 32, 32)
-    torch.testing.assert_close(predict(loaded, images), predict(model, images))
-
-
-def test_hugging_face_loads_a_saved_folder(tmp_path):
-    transformers = pytest.importorskip("transformers")
-    config = transformers.ViTConfig(
-        hidden_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=16,
-        image_size=32,
-        patch_size=8,
-        num_labels=3,
-    )
-    with seeded(0):
-        model = transformers.ViTForImageClassification(config).eval()
-    model.save_pretrained(tmp_path)
-    assert (tmp_path / "model.safetensors").exists()
-    loaded = names_of()["from_hugging_face"](tmp_path)
-    images = torch.randn(2, 3, 32, 32)
-    torch.testing.assert_close(predict(loaded, images), predict(model, images))
+def test_at_alpha_0_no_teacher_is_needed_and_a_student_may_be_named(tmp_path, pictures):
+    given = ["--images", str(pictures), "--out", str(tmp_path / "student.pt"), "--alpha", "0", "--student", "resnet18"]
+    names_of()["main"]([*given, "--size", "32", "--epochs", "1", "--workers", "0", "--device", "cpu"])
+    assert "layer1.0.conv1.weight" in torch.load(tmp_path / "student.pt", weights_only=True)["weights"]

@@ -25,7 +25,7 @@ LAYERS = (
     ("calibration", "soft_gradients", "humps", "sweeps", "checkpoints", "features"),
     ("data", "models", "objectives", "driving", "dyed"),
     ("loops",),
-    ("pairs", "language", "deploy"),
+    ("pairs", "language", "deploy", "handed"),
     ("checks",),
 )
 BESIDE = {  # what is in no layer, so that no layer imports it, and what of course_lib it may import

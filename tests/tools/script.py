@@ -11,7 +11,13 @@ NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 NOTEBOOK, SCRIPT = NOTEBOOKS / "10_your_own_model.ipynb", NOTEBOOKS / "distil.py"
 MARK = "# distil.py\n"  # with which each such cell begins
 HEAD = '"""Distil a teacher into a student of your own: python distil.py --help. From notebook 10 of the course."""\n'
-TAIL = '\nif __name__ == "__main__":\n    main()\n'
+TAIL = """
+if __name__ == "__main__":
+    try:
+        main()
+    except (ImportError, OSError, ValueError) as error:    # they say what is needed
+        raise SystemExit(f"Stopped: {error}")
+"""
 
 
 def script_of(notebook: nbformat.NotebookNode) -> str:
