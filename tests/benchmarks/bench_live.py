@@ -76,7 +76,8 @@ def live_figures(paths: list[Path]) -> Iterator[tuple[str, LiveFigure, Callable]
     course_lib.live.LiveFigure = Recorded
     for path in paths:
         Recorded.made.clear()
-        shell = InteractiveShell()
+        InteractiveShell.clear_instance()
+        shell = InteractiveShell.instance()  # which `display` shows in: else it returns no handle
         for cell in nbformat.read(path, as_version=4).cells:
             if cell.cell_type == "code":
                 with capture_output():
@@ -95,6 +96,8 @@ def moves(live: LiveFigure) -> Iterator[dict]:
         elif control.has_trait("min"):
             space = np.geomspace if control.has_trait("base") else np.linspace
             values = [type(control.value)(value) for value in space(*value_range(control), PLACES)]
+        elif isinstance(control.value, str):
+            values = ["a", "mc", "sch", "vander"]  # what a reader may type
         else:
             values = [not control.value, control.value]
         yield from ({name: value} for value in values)
