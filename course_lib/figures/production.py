@@ -184,7 +184,7 @@ def _draw_times(axes: Axes, times: Mapping, rows: Sequence[int | str]) -> _Times
     (beyond,) = axes.plot([low] * len(rows), range(len(rows)), gid="beyond the budget", **style)
     edge = axes.axvline(high, color=COLOURS["highlight"], linewidth=1.8, gid="budget")
     log_axis(axes.xaxis, [tick for tick in (1, 3, 10, 30, 100, 300, 1000, 3000, 10000) if low <= tick <= high])
-    axes.set(xlim=(low, high), xlabel="microseconds an image, median")
+    axes.set(xlim=(low, high), xlabel="microseconds an image, quickest calls")
     axes.set_title("line: the budget; open: beyond it", fontsize=12)
     axes.tick_params(left=False)
     axes.grid(axis="both")
