@@ -6,6 +6,7 @@ from test_grading_items import A, B, graded, row
 from test_grading_pages import Tags
 
 from exercises.grading import pages, scoring
+from exercises.grading.overrides import Override
 from exercises.grading.rows import Graded
 
 
@@ -43,6 +44,12 @@ def test_where_nothing_is_wrong_nothing_is_told():
     assert "To explain again:" not in text
     assert "Missing:" not in text
     assert "1 student, 0 handed in" in report([row("ana", absent(A), absent(B))])
+
+
+def test_a_mark_by_hand_is_nothing_handed_in():
+    rows = [row("ana", graded(A, [2, 2, 2]), graded(B, [2, 2, 3])), row("ben", absent(A), absent(B))]
+    rows[1].graded[0].override = Override(3, "an oral answer")
+    assert "2 students, 1 handed in" in report(rows)
 
 
 def test_mistakes_of_one_student_each_are_folded_if_they_are_many():

@@ -134,7 +134,7 @@ def report(
         isolations=[_ISOLATION[name] for name in isolations],
         plot=distribution(points, rows[0].possible),
         totals=_summary(points),
-        minute=_minute(len(active), exercises, look),
+        minute=_minute(sum(any(g.handed_in for g in row.graded) for row in rows), exercises, look),
         exercises=exercises,
         mistakes=mistakes(rows),
         items=items.analyse(rows),
