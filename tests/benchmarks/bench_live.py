@@ -48,6 +48,15 @@ class Recorded(LiveFigure):
         self.made.append(self)
 
 
+def remembered(given: object) -> object:
+    """The same, with every function in it keeping what it was asked before; also within a dict or a tuple."""
+    if isinstance(given, dict):
+        return {name: remembered(each) for name, each in given.items()}
+    if type(given) is tuple:
+        return tuple(map(remembered, given))
+    return functools.cache(given) if callable(given) and hasattr(given, "__code__") else given
+
+
 def remember_makers() -> dict[Figure, Callable]:
     """Wrap every function of the course's figures that makes a live one; gives figure -> how to make it anew."""
     makers = {}
@@ -56,7 +65,7 @@ def remember_makers() -> dict[Figure, Callable]:
         @functools.wraps(make)
         def wrapper(*args, **kwargs):
             # What an update works out, such as a student trained at this T, costs the same either way: it is kept.
-            args = [functools.cache(each) if callable(each) and hasattr(each, "__code__") else each for each in args]
+            args = [remembered(each) for each in args]
             figure, update = make(*args, **kwargs)
             makers[figure] = partial(make, *args, **kwargs)
             return figure, update
