@@ -170,7 +170,7 @@ def live_bias(
     limit = first_bias_that_costs(biases, curves[next(iter(students))][1], price)
     for key, (unseen, others) in curves.items():
         dashes = "-" if key == "distilled" else "--"
-        curves[key] = list(biases), list(unseen), [value - start[key] for value in others]
+        curves[key] = unseen, [value - start[key] for value in others]
         style = {"color": COLOURS[key], "linestyle": dashes}
         trails[key] = [
             axes.plot([0], [0], **style, gid=f"{key} {part}")[0] for axes, part in ((upper, "unseen"), (lower, "lost"))
@@ -195,7 +195,7 @@ def live_bias(
         for key, logits in students.items():
             unseen, others = percents(logits, bias)
             lost = others - start[key]
-            for point, trail, value, along in zip(moving[key], trails[key], (unseen, lost), curves[key][1:], strict=True):
+            for point, trail, value, along in zip(moving[key], trails[key], (unseen, lost), curves[key], strict=True):
                 point.set_data([bias], [value])
                 trail.set_data(*parts.up_to(bias, biases, along, value))
             words.append(f"{key}: {unseen:.1f} % of the {name}s, the others {signed(lost, 1)} points ({others:.1f} %)")

@@ -93,11 +93,12 @@ def live_directions(v: Sequence[float], z: Sequence[float]) -> tuple[Figure, Cal
     for axes in (left, upper):
         axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1), ncols=2, columnspacing=1.2, handlelength=1.8)
 
+    trails = (line_forward, forward), (line_reverse, reverse), (line_difference, difference)
+
     def update(T: float = 1.0) -> str:
         for group, logits in zip(bars, (v, z), strict=True):
             parts.set_bars(group, soft_targets(logits, T).tolist())
         now = directions(v, z, T)
-        trails = (line_forward, forward), (line_reverse, reverse), (line_difference, difference)
         for point, (trail, along), value in zip(points, trails, now, strict=True):
             point.set_data([T], [value])
             trail.set_data(*parts.up_to(T, grid, along, value))

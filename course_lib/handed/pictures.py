@@ -11,13 +11,13 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 from course_lib.data import CLASSES
 from course_lib.dyed import DEVIATION, MEAN, dyed_fashion
+from course_lib.pairs import FEWEST
 
 TRAIN, HELD_OUT = (
     ("train", "training"),
     ("val", "valid", "validation", "dev", "test", "testing"),
 )  # the first of each that is there
 ENDINGS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
-FEWEST = 32  # held out, by which check_pair judges
 BATCH = 256  # held-out pictures at a time: the first of these batches is what check_pair gets
 
 

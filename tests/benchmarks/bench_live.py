@@ -65,7 +65,7 @@ def remember_makers() -> dict[Figure, Callable]:
         @functools.wraps(make)
         def wrapper(*args, **kwargs):
             # What an update works out, such as a student trained at this T, costs the same either way: it is kept.
-            args = [remembered(each) for each in args]
+            args = remembered(args)
             figure, update = make(*args, **kwargs)
             makers[figure] = partial(make, *args, **kwargs)
             return figure, update
