@@ -180,9 +180,10 @@ class LiveFigure:
         self._png = self._painter.png()
         self.text = ", ".join(f"{name} = {value}" for name, value in self.values.items()) if text is None else text
         self.error, self.frames = None, self.frames + 1
-        # The image last, since it is what is waited for: when it is there, so are its words.
-        self._words.value = f'<div role="status" style="white-space: pre-wrap">{html.escape(self.text)}</div>'
+        # Error, words, image: each is a message of its own, so an error never stands below words that it does not belong to,
+        # and who waits for the image finds its words.
         self._alarm.value = ""
+        self._words.value = f'<div role="status" style="white-space: pre-wrap">{html.escape(self.text)}</div>'
         self._image.layout.width = f"{self._painter.css_size[0]}px"
         self._image.value = self._png
 
