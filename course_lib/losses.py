@@ -257,14 +257,14 @@ class _WithGradient(torch.autograd.Function):
     @staticmethod
     def forward(ctx, z, rows, gradient, made_of):
         ctx.save_for_backward(z, gradient)
-        ctx.made_of = made_of  # not saved: autograd refuses what inference_mode made
+        ctx.made_of = made_of  # not saved, and cloned where autograd records: it refuses what inference_mode made
         return rows.clone()
 
     @staticmethod
     def backward(ctx, grad):
         z, gradient = ctx.saved_tensors
         if ctx.made_of is not None and torch.is_grad_enabled():
-            gradient = _careful(z, *ctx.made_of)[1]
+            gradient = _careful(z, *(x.clone() if isinstance(x, Tensor) else x for x in ctx.made_of))[1]
         return grad[..., None] * gradient, None, None, None
 
 
@@ -299,7 +299,7 @@ def _recorded(z, v, labels, mask, shares, T: float, divergence: Divergence) -> T
     rows = _careful(z.detach(), v, labels, mask, shares, T, divergence, False)[0].detach()
     # A derivative by -inf is NaN: it is taken at a number that makes as little of exp. The value is the true one.
     z, v = (torch.where(x == -math.inf, -1e30, x.to(_wide(x, x))) for x in (z, v))
-    smooth = _careful(z, v, labels, mask, shares, T, divergence, False)[0]
+    smooth = _careful(z, v, *(x if x is None else x.clone() for x in (labels, mask)), shares, T, divergence, False)[0]
     return smooth + (rows - smooth.detach())
 
 

@@ -125,8 +125,9 @@ def top_k_soft_target_loss(
     if bucket.shape != student_logits.shape[:-1]:
         raise ValueError(f"bucket must have shape {tuple(student_logits.shape[:-1])}, got {tuple(bucket.shape)}")
     z = student_logits.to(torch.promote_types(student_logits.dtype, torch.float32))
-    others = z.scatter(-1, teacher_indices, -math.inf)
-    z = torch.cat([z.gather(-1, teacher_indices), T * torch.logsumexp(others / T, -1, keepdim=True)], -1)
+    indices = teacher_indices.clone()  # autograd refuses to keep what inference_mode made
+    others = z.scatter(-1, indices, -math.inf)
+    z = torch.cat([z.gather(-1, indices), T * torch.logsumexp(others / T, -1, keepdim=True)], -1)
     return soft_target_loss(z, torch.cat([teacher_values, bucket[..., None].to(teacher_values.dtype)], -1), T, **options)
 
 

@@ -170,20 +170,36 @@ def test_compiled_whole_by_sequences_with_a_mask_and_a_class_at_minus_infinity(f
 # ---- tensors of other kinds ----
 
 
+@pytest.mark.parametrize("labels", [LABELS, LABELS.clamp(min=0)], ids=["padded", "whole"])
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
-def test_what_inference_mode_made(dtype):
+def test_what_inference_mode_made(dtype, labels):
     z, v = logits(6, 5, dtype=dtype)
     with torch.inference_mode():
-        teacher_logits, labels = v.clone(), LABELS.clone()
-    expected = _both(lambda z: distillation_loss(z, v, LABELS), z)
-    torch.testing.assert_close(_both(lambda z: distillation_loss(z, teacher_logits, labels), z), expected)
+        teacher_logits, its_labels = v.clone(), labels.clone()
+    expected = _both(lambda z: distillation_loss(z, v, labels), z)
+    torch.testing.assert_close(_both(lambda z: distillation_loss(z, teacher_logits, its_labels), z), expected)
     z.requires_grad_()
     for teacher in (v, teacher_logits):
-        (first,) = torch.autograd.grad(distillation_loss(z, teacher, labels), z, create_graph=True)
+        (first,) = torch.autograd.grad(distillation_loss(z, teacher, its_labels), z, create_graph=True)
         (second,) = torch.autograd.grad(first.float().square().sum(), z)
         assert second.abs().max() > 0
     with torch.inference_mode():
-        assert distillation_loss(z, v, LABELS) == expected[0]
+        assert distillation_loss(z, v, labels) == expected[0]
+
+
+def test_a_mask_that_inference_mode_made_also_where_autograd_differentiates(monkeypatch):
+    monkeypatch.setitem(DIVERGENCES, "recorded", DIVERGENCES["forward"]._replace(gradient=None))
+    z, v = logits(6, 5)
+    z.requires_grad_()
+    with torch.inference_mode():
+        inferred = LABELS >= 0
+    second = {}
+    for divergence in ("forward", "recorded"):
+        for mask in (LABELS >= 0, inferred):
+            (first,) = torch.autograd.grad(soft_target_loss(z, v, mask=mask, divergence=divergence), z, create_graph=True)
+            (second[divergence, mask is inferred],) = torch.autograd.grad(first.square().sum(), z)
+    for found in second.values():
+        torch.testing.assert_close(found, second["forward", False])
 
 
 def test_on_the_meta_device():

@@ -96,6 +96,20 @@ def test_top_k_by_definition():
         torch.testing.assert_close(*(torch.autograd.grad(x, z, retain_graph=True)[0] for x in (found, expected[rest])))
 
 
+@pytest.mark.parametrize("rest", ["bucket", "renormalise"])
+def test_a_top_k_that_inference_mode_made(rest):
+    z, v = torch.randn(2, 4, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    z.requires_grad_()
+    given = *v.topk(2), v.amin(-1) if rest == "bucket" else None
+    with torch.inference_mode():
+        inferred = [x if x is None else x.clone() for x in given]
+    gradients = []
+    for values, indices, bucket in (given, inferred):
+        loss = top_k_soft_target_loss(z, values, indices, 3, rest=rest, bucket=bucket)
+        gradients += torch.autograd.grad(loss, z)
+    assert torch.equal(*gradients)
+
+
 def test_wrong_top_k():
     z, v = torch.zeros(4, 6), torch.zeros(4, 2)
     indices = torch.zeros(4, 2, dtype=torch.int64)
