@@ -80,7 +80,10 @@ class Run:
         return list(self.objective.parameters()) if hasattr(self.objective, "parameters") else []
 
     def _generator(self) -> torch.Generator | None:
-        return getattr(self.batches, "generator", None)
+        """What the order of the examples is drawn from, if not from torch's default: the sampler's own, or the batches'."""
+        draws = getattr(self.batches, "batch_sampler", None), getattr(self.batches, "sampler", None), self.batches
+        draws = (getattr(draws[0], "sampler", None), *draws)
+        return next((each.generator for each in draws if getattr(each, "generator", None) is not None), None)
 
 
 def hold_to(path: str | PathLike, settings: Mapping[str, object]) -> None:

@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorDataset
 
 from course_lib.basics import seeded
 from course_lib.checkpoints import hold_to
@@ -66,6 +66,25 @@ def test_two_epochs_and_two_more_are_four_in_one_go(tmp_path, name, loader):
     if name == "own parameters":
         assert torch.equal(objective.scale, resumed_objective.scale)
     assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["a.pt"]
+
+
+@pytest.mark.parametrize("place", ["loader", "sampler", "batch_sampler"])
+def test_a_loader_that_draws_its_order_by_itself_goes_on_with_it(tmp_path, place):
+    def examples():
+        own = {"generator": torch.Generator().manual_seed(5)}
+        if place == "loader":
+            return DataLoader(data(), batch_size=16, shuffle=True, **own)
+        sampler = RandomSampler(data(), **own)
+        if place == "sampler":
+            return DataLoader(data(), batch_size=16, sampler=sampler)
+        return DataLoader(data(), batch_sampler=BatchSampler(sampler, 16, drop_last=False))
+
+    settings, path = {"epochs": 3, "validation": data()}, tmp_path / "a.pt"
+    whole, resumed = network(), network(9)
+    expected = fit(whole, examples(), HardLabels(), **settings)
+    fit(network(), examples(), HardLabels(), **settings, checkpoint=path, on_epoch=lambda history: history.epochs == 2)
+    assert fit(resumed, examples(), HardLabels(), **settings, checkpoint=path) == expected
+    assert all(map(torch.equal, whole.state_dict().values(), resumed.state_dict().values()))
 
 
 def test_a_run_that_is_done_is_read_and_not_trained_again(tmp_path):
