@@ -487,6 +487,18 @@ def test_a_schedule_that_goes_wrong_on_its_way_keeps_the_history(name, says):
     assert caught.value.history.epochs == 1
 
 
+def test_one_nan_in_the_data_is_told_with_the_step_that_met_it():
+    inputs, labels = points().tensors
+    inputs[7] = math.nan
+    history = fit(network(), TensorDataset(inputs, labels), HardLabels(), epochs=2, batch_size=16, seed=5)
+    order = torch.randperm(50, generator=torch.Generator().manual_seed(5))
+    met = (order == 7).nonzero().item() // 16 + 1
+    assert met > 1
+    assert history.first_nan == met
+    assert [math.isnan(loss) for loss in history.by_step["loss"]] == [False] * (met - 1) + [True] * (9 - met)
+    assert f"the loss is no number (NaN) from step {met} on" in repr(history)
+
+
 def test_a_learning_rate_that_ends_wrong_is_told_before_the_first_step():
     model = network(2)
     before = state(model)

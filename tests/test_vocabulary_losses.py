@@ -96,6 +96,19 @@ def test_top_k_by_definition():
         torch.testing.assert_close(*(torch.autograd.grad(x, z, retain_graph=True)[0] for x in (found, expected[rest])))
 
 
+def test_the_logit_of_a_bucket_of_many_is_that_of_their_probability_at_this_temperature():
+    z, v = torch.randn(2, 4, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    z.requires_grad_()
+    T, (values, indices) = 3, v.topk(2)
+    bucket = T * torch.logsumexp(v.scatter(-1, indices, -math.inf) / T, -1)
+    p, q = ((x / T).softmax(-1).gather(-1, indices) for x in (v, z))
+    p, q = (torch.cat([x, 1 - x.sum(-1, keepdim=True)], -1) for x in (p, q))
+    expected = T**2 * (p * (p / q).log()).sum(-1).mean()
+    found = top_k_soft_target_loss(z, values, indices, T, rest="bucket", bucket=bucket)
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(*(torch.autograd.grad(loss, z)[0] for loss in (found, expected)))
+
+
 @pytest.mark.parametrize("rest", ["bucket", "renormalise"])
 def test_a_top_k_that_inference_mode_made(rest):
     z, v = torch.randn(2, 4, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
