@@ -18,10 +18,11 @@ OPTIONS = (                                        # name, default, what --help 
     ("images", "", "Folder with a folder for each class, or with train and val. Else a sample."),
     ("teacher", "resnet18", "Name in torchvision, or timm:NAME, or hf:FOLDER."),
     ("weights", "", "The teacher's file: a state_dict, or .safetensors."),
-    ("student", "", "Such a name, built untrained. Else new_student, in this script."),
-    ("out", "student.pt", "File to write, not there yet."), ("size", 0, "Pixels. Else declared."),
-    ("mean", "", "Of pixels from 0 to 1, as 0.5,0.5,0.5. Else what the name declares."),
-    ("std", "", "Their deviation, likewise."), ("epochs", 20, "How often all is seen."),
+    ("student", "", "Such a name. Else new_student, in this script."),
+    ("student-weights", "", "The file that it starts from. Else it starts untrained."),
+    ("out", "student.pt", "New file to write."), ("size", 0, "Pixels. Else declared."),
+    ("mean", "", "Of pixels in 0 to 1, as 0.5,0.5,0.5."), ("std", "", "Likewise. Else declared."),
+    ("lr", 3e-3, "Learning rate, falling to 0."), ("epochs", 20, "How often all is seen."),
     ("batch-size", 64, "Pictures a step."), ("workers", 2, "Processes that read pictures."),
     ("T", 2.0, "Temperature."), ("alpha", 0.9, "Weight of the soft term; 0: no teacher."),
     ("device", "cuda" if torch.cuda.is_available() else "cpu", "Where to compute."),
@@ -59,15 +60,15 @@ def main(arguments=None):
     inputs = handed.inputs_of(o.teacher, size=o.size, mean=o.mean, std=o.std)
     data = handed.open_images(o.images, inputs, batch_size=o.batch_size, workers=o.workers)
     n, objective, right = len(data.classes), HardLabels(), {}
-    student = (handed.build_model(o.student, n) if o.student else new_student(n)).to(o.device)
+    student = handed.load_student(o.student, n, o.student_weights) if o.student else new_student(n)
     print(f"{n} classes; held out: {data.split}")
     if o.alpha:
         teacher = open_teacher(o, data.classes, data.train)
-        handed.check_teacher(teacher, student, data, anyway=o.anyway)      # before the first step
+        handed.check_teacher(teacher, student.to(o.device), data, anyway=o.anyway)
         objective = Distillation(teacher, T=o.T, alpha=o.alpha)
         right["teacher"] = evaluate(teacher, data.held_out)
-    finished(fit(student, data.train, objective, epochs=o.epochs, lr=cosine(3e-3, 0.0),
-        validation=data.held_out, on_epoch=say, checkpoint=handed.run_file(vars(o), ".run")))
+    finished(fit(student.to(o.device), data.train, objective, on_epoch=say, lr=cosine(o.lr, 0.0),
+        epochs=o.epochs, validation=data.held_out, checkpoint=handed.run_file(vars(o), ".run")))
     right["student"] = evaluate(student, data.held_out)
     print("right:", ", ".join(f"{who} {share:.1%}" for who, share in right.items()))
     handed.save_student(student, data, vars(o), right)

@@ -138,3 +138,14 @@ def test_at_alpha_0_no_teacher_is_needed_and_a_student_may_be_named(tmp_path, pi
     given = ["--images", str(pictures), "--out", str(tmp_path / "student.pt"), "--alpha", "0", "--student", "resnet18"]
     names_of()["main"]([*given, "--size", "32", "--epochs", "1", "--workers", "0", "--device", "cpu"])
     assert "layer1.0.conv1.weight" in torch.load(tmp_path / "student.pt", weights_only=True)["weights"]
+
+
+def test_a_student_may_start_from_a_file_at_a_rate_of_ones_own(tmp_path, pictures):
+    with seeded(1):
+        theirs = get_model("resnet18", num_classes=7).state_dict()
+    torch.save(theirs, tmp_path / "theirs.pt")
+    student = ["--student", "resnet18", "--student-weights", str(tmp_path / "theirs.pt"), "--lr", "0", "--alpha", "0"]
+    names_of()["main"](asked(tmp_path, pictures, *student))
+    saved = torch.load(tmp_path / "student.pt", weights_only=True)["weights"]
+    moved = {name for name, value in theirs.items() if saved[name].shape != value.shape or not torch.equal(saved[name], value)}
+    assert {name for name in moved if "running" not in name and "tracked" not in name} == {"fc.weight", "fc.bias"}

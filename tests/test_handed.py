@@ -99,6 +99,19 @@ def test_only_the_head_may_have_another_shape(tmp_path):
         handed.load_teacher("resnet34", saved(tmp_path, resnet().state_dict()))
 
 
+def test_a_student_starts_untrained_or_from_a_file(tmp_path):
+    theirs = resnet(4)
+    file = saved(tmp_path, theirs.state_dict())
+    assert handed.load_student("resnet18", 4).fc.out_features == 4
+    same = handed.load_student("resnet18", 4, file)
+    assert same.training and torch.equal(same.fc.weight, theirs.fc.weight)
+    other = handed.load_student("resnet18", 3, file)
+    assert other.training and other.fc.out_features == 3 and torch.equal(other.conv1.weight, theirs.conv1.weight)
+    assert all(each.requires_grad for each in other.parameters())
+    with pytest.raises(ValueError, match="must be those of resnet34"):
+        handed.load_student("resnet34", 4, file)
+
+
 def test_an_unknown_name_is_told_with_the_ways_to_name_one(tmp_path):
     with pytest.raises(ValueError, match="timm:NAME"):
         handed.load_teacher("vit_base_patch16_224", saved(tmp_path, {"a": torch.ones(1)}))
@@ -253,6 +266,16 @@ def test_a_run_goes_on_only_as_it_began(tmp_path):
     weights.write_bytes(b"2")
     with pytest.raises(ValueError, match="fingerprint of weights"):
         handed.run_file(options(tmp_path, weights=str(weights)), ".run")
+
+
+def test_the_file_that_a_student_starts_from_counts_by_its_contents(tmp_path):
+    file = tmp_path / "student_weights.pt"
+    file.write_bytes(b"1")
+    given = options(tmp_path, student_weights=str(file))
+    handed.run_file(given, ".run")
+    file.write_bytes(b"2")
+    with pytest.raises(ValueError, match="fingerprint of student_weights"):
+        handed.run_file(given, ".run")
 
 
 def test_a_student_is_saved_with_its_inputs_and_never_over_another(tmp_path):

@@ -53,7 +53,7 @@ def live_mismatches(
     numbers = [bars_axes.text(k, 0, "", ha="center", va="bottom", fontsize=11, clip_on=True, gid=f"right {k}") for k in (0, 1)]
     bars_axes.axhline(100 * labels_alone, color=COLOURS["labels"], linestyle="--", linewidth=1.5, gid="labels alone")
     bars_axes.set_title("right (%); dashed:\na student on labels", fontsize=11)
-    bars_axes.set(ylim=(0, 114), yticks=[0, 50, 100], xlim=(-0.6, 1.6))
+    bars_axes.set(ylim=(0, 100), yticks=[0, 50, 100], xlim=(-0.6, 1.6))
     bars_axes.set_xticks([0, 1], ["teacher", "student"], fontsize=11)
 
     def update(pair: str) -> str:

@@ -1,4 +1,4 @@
-"""Teachers by name: built, filled from a file of weights, read off what inputs they want, given another head."""
+"""Models by name: built, filled from a file of weights, read off what inputs they want, given another head."""
 
 import json
 from collections.abc import Sequence
@@ -77,6 +77,20 @@ def load_teacher(name: str, file: str | PathLike = "") -> nn.Module:
         raise ValueError(f"weights must be those of {name}; {file} differs. {found}")
     model.load_state_dict(weights)
     return model.eval()
+
+
+def load_student(name: str, num_classes: int, file: str | PathLike = "") -> nn.Module:
+    """Return a student to train, with num_classes outputs, in train mode on the CPU: untrained, or begun with a file of weights.
+
+    name, file: as `build_model` and `read_weights` take them. Where the file has another number of outputs, its last linear
+    layer is replaced by an untrained one; every other name and shape must fit. Raises as `load_teacher` does.
+    """
+    if not file:
+        return build_model(name, num_classes)
+    student = load_teacher(name, file)
+    if student.get_submodule(name_of_head(student)).out_features != num_classes:
+        student = with_new_head(student, num_classes)
+    return student.train()
 
 
 def inputs_of(name: str, *, size: int = 0, mean: str = "", std: str = "") -> dict:

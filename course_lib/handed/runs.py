@@ -14,6 +14,7 @@ from course_lib.metrics import accuracy
 from course_lib.pairs import check_pair
 from course_lib.pairs.trials import REFUSALS
 
+FILES = ("weights", "student_weights")  # options that name a file, whose contents count
 FREE = ("device", "workers", "anyway")  # options that may change from one call to the next: they change no number
 
 
@@ -44,12 +45,12 @@ def check_teacher(teacher: nn.Module, student: nn.Module, data: Pictures, *, any
 def run_file(options: Mapping[str, object], ending: str) -> Path:
     """Return the path of a file of this run, beside options["out"], if the run goes on as it began.
 
-    options: all those of the run, with "out" and "weights" among them. The first call writes them to OUT.json, with the
-    fingerprint of the file of weights; later ones raise ValueError, naming what differs. device, workers and anyway may.
+    options: all those of the run, with "out" among them. The first call writes them to OUT.json, with the fingerprints of the
+    files "weights" and "student_weights"; later ones raise ValueError, naming what differs. device, workers and anyway may.
     """
     held = {name: value for name, value in options.items() if name not in FREE}
-    weights = options["weights"]
-    hold_to(f"{options['out']}.json", {**held, "fingerprint of weights": fingerprint(weights) if weights else None})
+    held |= {f"fingerprint of {name}": fingerprint(options[name]) for name in FILES if options.get(name)}
+    hold_to(f"{options['out']}.json", held)
     return Path(f"{options['out']}{ending}")
 
 
