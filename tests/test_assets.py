@@ -3,20 +3,25 @@
 import json
 import runpy
 import statistics
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch.utils.data import TensorDataset
 
-from course_lib.data import DataError, fashion_mnist, take_rows
-from course_lib.metrics import paired_interval
+from course_lib.basics import seeded
+from course_lib.data import DataError, FashionMNIST, fashion_mnist, take_rows
+from course_lib.loops import predict
+from course_lib.metrics import mean_interval, paired_interval
 from course_lib.models import new_student, pretrained_teacher
 from course_lib.objectives import Distillation, Features
 from tests.tools import (
     compare_baselines,
     compare_driving,
     compare_features,
+    compare_full,
     compare_letters,
     compare_own_words,
     compare_production,
@@ -25,8 +30,8 @@ from tests.tools import (
 )
 
 ASSETS = Path(train_teacher.__file__).parents[2] / "course_lib/assets"
-NAMES = ("baselines", "driving", "features", "letters", "own_words", "production")
-BASELINES, DRIVING, FEATURES, LETTERS, OWN_WORDS, PRODUCTION = (
+NAMES = ("baselines", "driving", "features", "full", "letters", "own_words", "production")
+BASELINES, DRIVING, FEATURES, FULL, LETTERS, OWN_WORDS, PRODUCTION = (
     json.loads((ASSETS / f"{name}.json").read_text("utf8")) for name in NAMES
 )
 
@@ -185,6 +190,66 @@ def test_the_comparison_of_features_runs(monkeypatch):
     ways = found["recipes"]["few"]["ways"]
     assert [len(way["tried"]) for way in ways.values()] == [0, 0, 2, 1]
     assert ways["mse"].keys() == FEATURES["recipes"]["300 images"]["ways"]["mse"].keys()
+
+
+# ---- all 60,000 images ----
+
+
+def test_the_full_comparison_tried_what_its_command_tries_and_chose_the_best():
+    assert sorted(map(int, FULL["widths"])) == sorted(compare_full.WIDTHS)
+    assert (FULL["views"], FULL["alpha"]) == (len(compare_full.VIEWS), compare_full.ALPHA)
+    assert not set(FULL["seeds"]) & set(FULL["tuning_seeds"])
+    for width in FULL["widths"].values():
+        assert {way: len(choices) for way, choices in compare_full.SETTINGS.items()} == {"labels": 4, "distilled": 4}
+        for way, choices in compare_full.SETTINGS.items():
+            found = width["ways"][way]
+            assert [{key: each[key] for key in each if key != "validation"} for each in found["tried"]] == choices
+            best = max(found["tried"], key=lambda each: each["validation"])
+            assert found["chosen"] == {key: value for key, value in best.items() if key != "validation"}
+            assert len(found["test"]) == len(FULL["seeds"]) == 3
+
+
+def test_the_readme_says_what_a_teacher_is_worth_where_nothing_is_short():
+    readme = (ASSETS / "README.md").read_text("utf8")
+    for name, width in FULL["widths"].items():
+        runs = [width["ways"][way]["test"] for way in ("labels", "distilled")]
+        cells = [name, f"{width['parameters']:,}", *map(mean_interval, runs), paired_interval(*reversed(runs))]
+        assert f"| {' | '.join(map(str, cells))} |".replace("-", "−") in readme
+
+
+def test_a_view_is_flipped_and_moved_by_a_pixel():
+    images = torch.arange(2 * 784.0).view(2, 1, 28, 28)
+    seen = dict(zip(compare_full.VIEWS, map(partial(compare_full.seen_as, images), range(10)), strict=True))
+    assert torch.equal(seen[False, (0, 0)], images)
+    assert torch.equal(seen[True, (0, 0)], images.flip(-1))
+    assert torch.equal(seen[False, (1, 0)][..., :-1, :], images[..., 1:, :])
+    assert torch.equal(seen[True, (0, -1)][..., 1:], images.flip(-1)[..., :-1])
+    assert (seen[False, (0, 1)][..., -1] == compare_full.BLACK).all()
+
+
+def test_each_view_brings_the_teachers_logits_for_it():
+    images, labels = (column[:40] for column in fashion_mnist().train.tensors)
+    teacher_logits = torch.stack([predict(pretrained_teacher(), compare_full.seen_as(images, k)) for k in range(10)])
+    with seeded(0):
+        shown, given, logits = compare_full.Views(images, labels, teacher_logits.numpy())[[3, 30, 3, 7, 3]]
+    assert torch.equal(given, labels[[3, 30, 3, 7, 3]])
+    torch.testing.assert_close(logits, predict(pretrained_teacher(), shown), atol=1e-4, rtol=1e-4)
+    assert not torch.equal(shown[0], shown[2]) or not torch.equal(shown[0], shown[4])
+
+
+def test_the_full_comparison_runs(tmp_path, monkeypatch):
+    train, test = fashion_mnist()
+    few = take_rows(train, slice(320)), take_rows(test, slice(40))
+    monkeypatch.setattr(compare_full, "fashion_mnist", lambda size: FashionMNIST(*few))
+    monkeypatch.setattr(compare_full, "HELD_OUT", 64)
+    np.save(tmp_path / "logits.npy", np.stack([compare_full.ask_teacher(view) for view in range(len(compare_full.VIEWS))]))
+    threads = torch.get_num_threads()
+    try:
+        found = compare_full.compare_width(4, tmp_path / "logits.npy", seeds=2, epochs=1, tuning=1)
+    finally:
+        torch.set_num_threads(threads)
+    assert found.keys() == FULL["widths"]["4"].keys()
+    assert [len(way["test"]) for way in found["ways"].values()] == [2, 2]
 
 
 # ---- letters ----

@@ -104,9 +104,12 @@ def test_a_student_starts_untrained_or_from_a_file(tmp_path):
     file = saved(tmp_path, theirs.state_dict())
     assert handed.load_student("resnet18", 4).fc.out_features == 4
     same = handed.load_student("resnet18", 4, file)
-    assert same.training and torch.equal(same.fc.weight, theirs.fc.weight)
+    assert same.training
+    assert torch.equal(same.fc.weight, theirs.fc.weight)
     other = handed.load_student("resnet18", 3, file)
-    assert other.training and other.fc.out_features == 3 and torch.equal(other.conv1.weight, theirs.conv1.weight)
+    assert other.training
+    assert other.fc.out_features == 3
+    assert torch.equal(other.conv1.weight, theirs.conv1.weight)
     assert all(each.requires_grad for each in other.parameters())
     with pytest.raises(ValueError, match="must be those of resnet34"):
         handed.load_student("resnet34", 4, file)

@@ -220,7 +220,7 @@ def plot_sizes(
     right.tick_params(left=False)
     for axes in (left, right):
         axes.grid(axis="x")
-    figure.suptitle("filled: 32 bits; open: 8 bits", fontsize=12, x=0.99, ha="right")
+    figure.suptitle("filled: 32 bits; open: 8 bits", fontsize=12)
     return StaticFigure(figure, f"{ylabel} and {xlabel}, mean and 95 % interval. " + "; ".join(lines))
 
 
@@ -229,5 +229,8 @@ def _short(value: float) -> str:
 
 
 def _round_ticks(axis: Axis, low: float, high: float) -> None:
-    log_axis(axis, [tick for tick in ROUND if low <= tick <= high])
+    ticks = [tick for tick in ROUND if low <= tick <= high]
+    if len(ticks) > 6:  # their numbers would touch
+        ticks = [tick for tick in ticks if str(tick).strip("0.").startswith("1")]
+    log_axis(axis, ticks)
     axis.set_tick_params(labelsize=11)  # named, since a live figure makes its ticks when it is drawn, outside of the style

@@ -62,7 +62,8 @@ def live_schedules(
     left.grid(axis="y")
     left.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, handlelength=2.6)
     bars, numbers = class_bars(right, names, numbers=3)
-    right.set(xlim=(0, 1.4), xlabel="probability at the dot's T", xticks=[0, 0.5, 1])
+    right.set(xlim=(0, 1.4), xticks=[0, 0.5, 1])
+    right.set_xlabel("probability at the dot's T", x=0.5 / 1.4)  # below the numbers of the axis, not below all of its room
     right.spines["bottom"].set_bounds(0, 1)  # the room beyond is for the numbers
     right.set_title("the teacher's output", fontsize=12)
 

@@ -80,7 +80,7 @@ def load_teacher(name: str, file: str | PathLike = "") -> nn.Module:
 
 
 def load_student(name: str, num_classes: int, file: str | PathLike = "") -> nn.Module:
-    """Return a student to train, with num_classes outputs, in train mode on the CPU: untrained, or begun with a file of weights.
+    """Return a student with num_classes outputs, in train mode on the CPU: untrained, or filled from a file of weights.
 
     name, file: as `build_model` and `read_weights` take them. Where the file has another number of outputs, its last linear
     layer is replaced by an untrained one; every other name and shape must fit. Raises as `load_teacher` does.

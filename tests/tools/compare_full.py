@@ -2,13 +2,12 @@
 
     python -m tests.tools.compare_full --out full.json [--seeds 3] [--epochs 20] [--tuning 6] [--workers 2]
 
-Each time that an image comes up it is one of ten views: flipped or not, as it is or shifted by a pixel
-up, down, left or right. Student and teacher
-see the same view (Beyer et al. 2022, arXiv:2106.05237, "consistent teaching"); the teacher has looked at every view of every
-image beforehand, once for all runs. Labels and distillation have four settings each to choose from, tried for --tuning epochs
-on 55,000 images and judged on the other 5,000 of the training set, seed 100. Then both train for --epochs epochs on those
-55,000 with what was chosen; the test images are looked at once, at the end. Runs with the same seed share start, batches and
-views. The teacher has been trained on all 60,000.
+Each time that an image comes up it is one of ten views: flipped or not, as it is or moved by a pixel up, down, left or right.
+Student and teacher see the same view (Beyer et al. 2022, arXiv:2106.05237, "consistent teaching"); the teacher has looked at
+every view of every image beforehand, once for all runs. Labels and distillation have four settings each to choose from, tried
+for --tuning epochs on 55,000 images and judged on the other 5,000 of the training set, seed 100. Then both train for --epochs
+epochs on those 55,000 with what was chosen; the test images are looked at once, at the end. Runs with the same seed share
+start, batches and views. The teacher has been trained on all 60,000. It takes about an hour and a half of computing.
 """
 
 import tempfile
@@ -23,7 +22,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, TensorDataset
+from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler
 
 from course_lib.data import PIXEL_MEAN, PIXEL_STD, fashion_mnist, take_rows
 from course_lib.loops import Distillation, evaluate, fit, predict
@@ -32,7 +31,7 @@ from course_lib.schedules import cosine
 from tests.tools.recording import record
 
 WIDTHS, BATCH_SIZE, ALPHA, TUNING_SEED, HELD_OUT = (16, 8, 4), 256, 0.9, 100, 5_000  # the longest runs first
-SHIFTS = ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1))  # down, right
+SHIFTS = ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1))  # by how much the window moves, down and right
 VIEWS = tuple(product((False, True), SHIFTS))
 BLACK = -PIXEL_MEAN / PIXEL_STD
 RATES = (5e-3, 1.5e-2)
@@ -123,7 +122,8 @@ def compare(seeds: int, epochs: int, tuning: int, workers: int, log: Callable[[s
         started = time.perf_counter()
         answers = np.stack(list(pool.map(ask_teacher, range(len(VIEWS)))))
         np.save(file := Path(folder) / "teacher_logits.npy", answers)
-        log(f"the teacher has seen {answers.shape[0]} views of {answers.shape[1]:,} images ({time.perf_counter() - started:.0f} s)")
+        seconds = time.perf_counter() - started
+        log(f"the teacher has seen {answers.shape[0]} views of {answers.shape[1]:,} images ({seconds:.0f} s)")
         jobs = {width: pool.submit(compare_width, width, file, seeds, epochs, tuning) for width in WIDTHS}
         found = {width: jobs[width].result() for width in sorted(WIDTHS)}
     recipe = {"epochs": epochs, "tuning_epochs": tuning, "batch_size": BATCH_SIZE, "alpha": ALPHA, "views": len(VIEWS)}
