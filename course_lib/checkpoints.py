@@ -81,8 +81,8 @@ class Run:
 
     def _generator(self) -> torch.Generator | None:
         """What the order of the examples is drawn from, if not from torch's default: the sampler's own, or the batches'."""
-        draws = getattr(self.batches, "batch_sampler", None), getattr(self.batches, "sampler", None), self.batches
-        draws = (getattr(draws[0], "sampler", None), *draws)
+        by_batch, by_row = (getattr(self.batches, name, None) for name in ("batch_sampler", "sampler"))
+        draws = getattr(by_batch, "sampler", None), by_batch, by_row, self.batches
         return next((each.generator for each in draws if getattr(each, "generator", None) is not None), None)
 
 

@@ -231,6 +231,6 @@ def _short(value: float) -> str:
 def _round_ticks(axis: Axis, low: float, high: float) -> None:
     ticks = [tick for tick in ROUND if low <= tick <= high]
     if len(ticks) > 6:  # their numbers would touch
-        ticks = [tick for tick in ticks if str(tick).strip("0.").startswith("1")]
+        ticks = [tick for tick in ROUND[::3] if low <= tick <= high]  # the powers of ten
     log_axis(axis, ticks)
     axis.set_tick_params(labelsize=11)  # named, since a live figure makes its ticks when it is drawn, outside of the style

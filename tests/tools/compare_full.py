@@ -24,16 +24,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler
 
-from course_lib.data import PIXEL_MEAN, PIXEL_STD, fashion_mnist, take_rows
+from course_lib.data import fashion_mnist, take_rows
 from course_lib.loops import Distillation, evaluate, fit, predict
+from course_lib.metrics import count_parameters
 from course_lib.models import new_student, pretrained_teacher
 from course_lib.schedules import cosine
+from tests.tools.compare_baselines import Labels
 from tests.tools.recording import record
+from tests.tools.train_teacher import BLACK
 
 WIDTHS, BATCH_SIZE, ALPHA, TUNING_SEED, HELD_OUT = (16, 8, 4), 256, 0.9, 100, 5_000  # the longest runs first
 SHIFTS = ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1))  # by how much the window moves, down and right
 VIEWS = tuple(product((False, True), SHIFTS))
-BLACK = -PIXEL_MEAN / PIXEL_STD
 RATES = (5e-3, 1.5e-2)
 SETTINGS = {
     "labels": [{"lr": lr, "smoothing": smoothing} for lr in RATES for smoothing in (0.0, 0.1)],
@@ -67,16 +69,6 @@ class Views(Dataset):
             here = drawn == view
             images[here] = seen_as(images[here], view)
         return images, self.labels[chosen], torch.from_numpy(self.teacher_logits[drawn, rows])
-
-
-class Labels:
-    """Cross-entropy with smoothed labels, for batches that also hold the teacher's logits."""
-
-    def __init__(self, smoothing: float):
-        self.smoothing = smoothing
-
-    def __call__(self, student: nn.Module, batch, progress: float) -> Tensor:
-        return F.cross_entropy(student(batch[0]), batch[1], label_smoothing=self.smoothing)
 
 
 def ask_teacher(view: int) -> np.ndarray:
@@ -113,7 +105,7 @@ def compare_width(width: int, file: Path, seeds: int, epochs: int, tuning: int) 
         runs = [100 * evaluate(train(width, way, chosen, data, epochs, seed), test) for seed in range(seeds)]
         found[way] = {"tried": tried, "chosen": chosen, "test": [round(run, 2) for run in runs]}
         print(f"width {width}, {way}: {found[way]} ({time.process_time() - started:.0f} s)", flush=True)
-    return {"parameters": sum(each.numel() for each in new_student(width).parameters()), "ways": found}
+    return {"parameters": count_parameters(new_student(width)), "ways": found}
 
 
 def compare(seeds: int, epochs: int, tuning: int, workers: int, log: Callable[[str], None] = print) -> dict:
