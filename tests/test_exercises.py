@@ -84,16 +84,18 @@ def test_a_solution_is_saved_as_run_from_top_to_bottom(path):
 # ---- a starter, run as it is ----
 
 
-def run_through(path: Path):
+def run_through(path: Path, environment: dict):
     notebook = read(path)
-    execute(notebook, path.parent, {**os.environ, "OMP_NUM_THREADS": "1"}, timeout=120)
+    execute(notebook, path.parent, environment, timeout=120)
     return notebook
 
 
 @pytest.fixture(scope="module")
 def run():
+    # Copied here, once: pytest changes its own environment between tests, while the threads of the pool would read it.
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        yield {path: pool.submit(run_through, path) for path in STARTERS}
+        yield {path: pool.submit(run_through, path, environment) for path in STARTERS}
 
 
 @by_starter
