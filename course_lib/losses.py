@@ -11,12 +11,17 @@ them if it is a difference of logarithms: no term is taken where it would cancel
 
 import math
 from collections.abc import Callable, Iterable
-from functools import cache, partial
+from functools import partial
 from numbers import Real
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+try:  # what gives the numbers of `_careful` sooner and in less memory
+    from .loss_blocks import in_blocks
+except ImportError:  # this file was copied alone
+    in_blocks = None
 
 
 def soft_targets(logits: Tensor, T: float, dim: int = -1) -> Tensor:
@@ -181,14 +186,6 @@ class Divergence(NamedTuple):
     textbook: str = ""
 
 
-def _forward(p: Tensor, q: Tensor, log_ratio: Tensor) -> Tensor:
-    return _kl_terms(p, q, log_ratio).sum(-1)
-
-
-def _reverse(p: Tensor, q: Tensor, log_ratio: Tensor) -> Tensor:
-    return _kl_terms(q, p, -log_ratio).sum(-1)
-
-
 def _jensen_shannon(p: Tensor, q: Tensor, log_ratio: Tensor, beta: float = 0.5) -> Tensor:
     m = beta * p + (1 - beta) * q
     to_p, to_q = _kl_terms(p, m, _log_of_mean(log_ratio, 1 - beta)), _kl_terms(q, m, _log_of_mean(-log_ratio, beta))
@@ -199,15 +196,16 @@ def _jensen_shannon_gradient(p: Tensor, q: Tensor, log_ratio: Tensor, beta: floa
     return _centred(q, (beta - 1) * _log_of_mean(-log_ratio, beta))
 
 
-def _total_variation(p: Tensor, q: Tensor, log_ratio: Tensor) -> Tensor:
-    return _difference(p, q, log_ratio).abs().sum(-1) / 2
-
-
 DIVERGENCES = {
-    "forward": Divergence(_forward, _difference, "forward"),
-    "reverse": Divergence(_reverse, lambda p, q, log_ratio: _centred(q, log_ratio), "reverse"),
+    "forward": Divergence(lambda p, q, log_ratio: _kl_terms(p, q, log_ratio).sum(-1), _difference, "forward"),
+    "reverse": Divergence(
+        lambda p, q, log_ratio: _kl_terms(q, p, -log_ratio).sum(-1), lambda p, q, log_ratio: _centred(q, log_ratio), "reverse"
+    ),
     "jsd": Divergence(_jensen_shannon, _jensen_shannon_gradient),
-    "tvd": Divergence(_total_variation, lambda *given: _centred(given[1], _difference(*given).sign() / 2)),
+    "tvd": Divergence(
+        lambda p, q, log_ratio: _difference(p, q, log_ratio).abs().sum(-1) / 2,
+        lambda p, q, log_ratio: _centred(q, _difference(p, q, log_ratio).sign() / 2),
+    ),
 }
 
 
@@ -236,19 +234,9 @@ def _rows(z, v, labels, mask, shares: tuple[float, float], T: float, divergence:
         return _recorded(*given)
     wanted = z.requires_grad and torch.is_grad_enabled()
     with torch.no_grad():
-        in_blocks = None if compiling else _in_blocks()
-        rows, gradient = in_blocks(_careful, _wide(z, v), *given, wanted) if in_blocks else _careful(*given, wanted)
+        by_blocks = partial(in_blocks, _careful, _wide(z, v)) if in_blocks and not compiling else _careful
+        rows, gradient = by_blocks(*given, wanted)
     return _WithGradient.apply(z, rows, gradient, None if compiling else given[1:]) if wanted else rows
-
-
-@cache
-def _in_blocks() -> Callable | None:
-    """What gives the numbers of `_careful` sooner and in less memory, where this file's neighbour is; else None."""
-    try:
-        from .loss_blocks import in_blocks
-    except ImportError:
-        return None
-    return in_blocks
 
 
 class _WithGradient(torch.autograd.Function):
@@ -318,12 +306,10 @@ def _wide(logits: Tensor, other: Tensor) -> torch.dtype:
 
 def _check_logits(name: str, logits: Tensor, dim: int = -1, least: int = 1) -> Tensor:
     """logits, the classes moved to the last dimension. Raises unless there are `least` of them, or of zero rows any number."""
-    if not isinstance(logits, Tensor):
-        raise TypeError(f"{name} must be a torch.Tensor, got {type(logits).__name__}")
+    _check_type(name, logits, Tensor, "a torch.Tensor")
     if not logits.is_floating_point():
         raise ValueError(f"{name} must be floating point, got dtype {logits.dtype}")
-    if isinstance(dim, bool) or not isinstance(dim, int):
-        raise TypeError(f"dim must be an int, got {type(dim).__name__}")
+    _check_type("dim", dim, int, "an int")
     if logits.dim() and not -logits.dim() <= dim < logits.dim():
         raise ValueError(f"dim must be a dimension of {name}, which has {logits.dim()}; got {dim}")
     if not logits.dim() or logits.shape[dim] < min(least, 1):
@@ -348,8 +334,7 @@ def _check_pair(student_logits: Tensor, teacher_logits: Tensor, dim: int) -> tup
 
 
 def _check_rows(name: str, rows: Tensor, z: Tensor, dtype: torch.dtype, fix: str) -> None:
-    if not isinstance(rows, Tensor):
-        raise TypeError(f"{name} must be a torch.Tensor, got {type(rows).__name__}")
+    _check_type(name, rows, Tensor, "a torch.Tensor")
     shape = tuple(z.shape[:-1])
     if rows.shape != shape:
         every = f"one entry for each row of logits {tuple(z.shape)}"
@@ -366,29 +351,22 @@ def _label_mask(labels: Tensor, z: Tensor, ignore_index: int) -> Tensor | None:
         hint = "alpha * soft_target_loss(...) + (1 - alpha) * torch.nn.functional.cross_entropy(student_logits, labels)"
         raise ValueError(f"labels must have shape {tuple(z.shape[:-1])}, int64; for soft labels, {tuple(labels.shape)}: {hint}")
     _check_rows("labels", labels, z, torch.int64, "labels.long()")
-    if isinstance(ignore_index, bool) or not isinstance(ignore_index, int):
-        raise TypeError(f"ignore_index must be an int, got {type(ignore_index).__name__}")
+    _check_type("ignore_index", ignore_index, int, "an int")
     if not -(2**63) <= ignore_index < 2**63:
         raise ValueError("ignore_index must fit into int64, as the labels do")
-    last, ends = z.shape[-1] - 1, _ends(labels)
-    if ends and 0 <= ends[0] and ends[1] <= last and not ends[0] <= ignore_index <= ends[1]:
-        return None
-    mask = labels != ignore_index
-    ends = ends and _ends(labels[mask])
-    if ends and not (0 <= ends[0] and ends[1] <= last):
-        allowed = f"lie in 0..{last} (student_logits has {last + 1} classes) or be ignore_index={ignore_index}"
-        raise ValueError(f"labels must {allowed}; got {ends[0] if ends[0] < 0 else ends[1]}")
-    return mask
-
-
-def _ends(labels: Tensor) -> tuple[int, int] | None:
-    """The least and the largest; None if there are none, or reading would wait (a GPU) or cannot be (vmap, a compiler)."""
-    if torch.compiler.is_compiling() or labels.device.type != "cpu" or not labels.numel():
-        return None
+    mask, last = labels != ignore_index, z.shape[-1] - 1
+    if torch.compiler.is_compiling() or labels.device.type != "cpu":
+        return mask
     try:
-        return tuple(map(int, labels.aminmax()))
-    except RuntimeError:
-        return None
+        every = bool(mask.all())
+    except RuntimeError:  # under vmap nothing can be read
+        return mask
+    counted = labels if every else labels[mask]
+    low, high = map(int, counted.aminmax()) if counted.numel() else (0, 0)
+    if not 0 <= low <= high <= last:
+        allowed = f"lie in 0..{last} (student_logits has {last + 1} classes) or be ignore_index={ignore_index}"
+        raise ValueError(f"labels must {allowed}; got {low if low < 0 else high}")
+    return None if every else mask
 
 
 def check_temperature(T: float) -> None:
@@ -404,16 +382,19 @@ def check_alpha(alpha: float, name: str = "alpha") -> None:
 
 
 def _real(name: str, value: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{name} must be a real number, got {type(value).__name__}")
+    _check_type(name, value, Real, "a real number")
     try:
         return float(value)
     except OverflowError:
         raise ValueError(f"{name} must be a number that fits into a float, got one that is larger") from None
 
 
+def _check_type(name: str, value: object, wanted: type, in_words: str) -> None:
+    if not isinstance(value, wanted) or isinstance(value, bool):
+        raise TypeError(f"{name} must be {in_words}, got {type(value).__name__}")
+
+
 def _check_choice(name: str, value: str, choices: Iterable[str]) -> None:
-    if not isinstance(value, str):
-        raise TypeError(f"{name} must be a str, got {type(value).__name__}")
+    _check_type(name, value, str, "a str")
     if value not in choices:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}; got {value!r}")
