@@ -60,7 +60,7 @@ def main(arguments=None):
     inputs = handed.inputs_of(o.teacher, size=o.size, mean=o.mean, std=o.std)
     data = handed.open_images(o.images, inputs, batch_size=o.batch_size, workers=o.workers)
     n, objective, right = len(data.classes), HardLabels(), {}
-    student = handed.load_student(o.student, n, o.student_weights) if o.student else new_student(n)
+    student = handed.load_student(o.student or new_student(n), n, o.student_weights)
     print(f"{n} classes; held out: {data.split}")
     if o.alpha:
         teacher = open_teacher(o, data.classes, data.train)

@@ -149,3 +149,13 @@ def test_a_student_may_start_from_a_file_at_a_rate_of_ones_own(tmp_path, picture
     saved = torch.load(tmp_path / "student.pt", weights_only=True)["weights"]
     moved = {name for name, value in theirs.items() if saved[name].shape != value.shape or not torch.equal(saved[name], value)}
     assert {name for name in moved if "running" not in name and "tracked" not in name} == {"fc.weight", "fc.bias"}
+
+
+def test_the_scripts_own_student_may_start_from_one_that_it_saved(tmp_path, pictures):
+    first, second = (tmp_path / name for name in ("first", "second"))
+    for folder in (first, second):
+        folder.mkdir()
+    names_of()["main"](asked(first, pictures, "--alpha", "0"))
+    names_of()["main"](asked(second, pictures, "--alpha", "0", "--lr", "0", "--student-weights", str(first / "student.pt")))
+    one, other = (torch.load(folder / "student.pt", weights_only=True)["weights"] for folder in (first, second))
+    assert all(torch.equal(value, other[name]) for name, value in one.items())

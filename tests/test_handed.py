@@ -115,6 +115,28 @@ def test_a_student_starts_untrained_or_from_a_file(tmp_path):
         handed.load_student("resnet34", 4, file)
 
 
+def test_a_student_of_ones_own_starts_from_a_file_too(tmp_path):
+    def own(num_classes):
+        return nn.Sequential(nn.Flatten(), nn.Linear(12, 5), nn.ReLU(), nn.Linear(5, num_classes))
+
+    student = own(3).eval()
+    assert handed.load_student(student, 3) is student
+    assert student.training
+    theirs = own(3)
+    torch.save({"weights": theirs.state_dict()}, tmp_path / "theirs.pt")
+    same = handed.load_student(own(3), 3, tmp_path / "theirs.pt")
+    assert all(torch.equal(value, theirs.state_dict()[name]) for name, value in same.state_dict().items())
+    other = handed.load_student(own(4), 4, tmp_path / "theirs.pt")  # a new head: four classes were not learned
+    assert torch.equal(other[1].weight, theirs[1].weight)
+    assert other[3].out_features == 4
+    with pytest.raises(
+        ValueError, match=r"weights must be those of the student, a Sequential; .* differs\. of another shape: 1\.weight"
+    ):
+        handed.load_student(
+            nn.Sequential(nn.Flatten(), nn.Linear(12, 6), nn.ReLU(), nn.Linear(6, 3)), 3, tmp_path / "theirs.pt"
+        )
+
+
 def test_an_unknown_name_is_told_with_the_ways_to_name_one(tmp_path):
     with pytest.raises(ValueError, match="timm:NAME"):
         handed.load_teacher("vit_base_patch16_224", saved(tmp_path, {"a": torch.ones(1)}))

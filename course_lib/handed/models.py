@@ -1,7 +1,8 @@
 """Models by name: built, filled from a file of weights, read off what inputs they want, given another head."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from os import PathLike
 from pathlib import Path
 
@@ -67,30 +68,38 @@ def load_teacher(name: str, file: str | PathLike = "") -> nn.Module:
         return _from_hugging_face(name.removeprefix("hf:"), file)
     if not file:
         raise ValueError(f"weights must name the file of what {name} has learned, got none: without it, it knows nothing")
-    model = build_model(name)
+    return _filled(build_model(name), name, file, partial(build_model, name)).eval()
+
+
+def load_student(student: str | nn.Module, num_classes: int, file: str | PathLike = "") -> nn.Module:
+    """Return a student with num_classes outputs, in train mode on the CPU: untrained, or filled from a file of weights.
+
+    student: a name, as `build_model` takes it, or a model with num_classes outputs. file: as `read_weights` takes it. Where it
+    has another number of outputs, the last linear layer is replaced by an untrained one; every other name and shape must fit.
+    Raises as `load_teacher` does.
+    """
+    if not file:
+        return build_model(student, num_classes) if isinstance(student, str) else student.train()
+    if isinstance(student, str):
+        student = load_teacher(student, file)
+    else:
+        student = _filled(student, f"the student, a {type(student).__name__}", file, partial(with_new_head, student))
+    if student.get_submodule(name_of_head(student)).out_features != num_classes:
+        student = with_new_head(student, num_classes)
+    return student.train()
+
+
+def _filled(model: nn.Module, whose: str, file: str | PathLike, resized: Callable[[int], nn.Module]) -> nn.Module:
+    """Fill a model from a file of weights; where this has another number of outputs, the model that `resized` makes for it."""
     head, weights = name_of_head(model), read_weights(file)
     weights = fit_names(weights, model.state_dict(), head)
     outputs = weights.get(f"{head}.weight")
     if outputs is not None and len(outputs) != len(model.state_dict()[f"{head}.weight"]):
-        model = build_model(name, len(outputs))
+        model = resized(len(outputs))
     if found := differences(weights, model.state_dict()):
-        raise ValueError(f"weights must be those of {name}; {file} differs. {found}")
+        raise ValueError(f"weights must be those of {whose}; {file} differs. {found}")
     model.load_state_dict(weights)
-    return model.eval()
-
-
-def load_student(name: str, num_classes: int, file: str | PathLike = "") -> nn.Module:
-    """Return a student with num_classes outputs, in train mode on the CPU: untrained, or filled from a file of weights.
-
-    name, file: as `build_model` and `read_weights` take them. Where the file has another number of outputs, its last linear
-    layer is replaced by an untrained one; every other name and shape must fit. Raises as `load_teacher` does.
-    """
-    if not file:
-        return build_model(name, num_classes)
-    student = load_teacher(name, file)
-    if student.get_submodule(name_of_head(student)).out_features != num_classes:
-        student = with_new_head(student, num_classes)
-    return student.train()
+    return model
 
 
 def inputs_of(name: str, *, size: int = 0, mean: str = "", std: str = "") -> dict:
