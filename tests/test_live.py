@@ -20,12 +20,14 @@ from hypothesis import strategies as st
 from jupyter_client.manager import start_new_kernel
 from live_frames import pixels
 from matplotlib import rc_context
+from matplotlib.colors import Normalize, PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
-from matplotlib.transforms import Affine2D
+from matplotlib.patheffects import withStroke
+from matplotlib.transforms import Affine2D, Bbox
 from nbclient import NotebookClient
 
-from course_lib.live import WIDGET_VIEW, LiveFigure, strip_widgets
+from course_lib.live import WIDGET_VIEW, LiveFigure, painter, strip_widgets
 
 NUMBERS = np.linspace(0.0, 6.0, 50)
 
@@ -258,6 +260,59 @@ class TestPixels:
         for turn, y in ((40, 0.2), (41, 0.9), (3, 0.3), (60, 0.4)):
             live.set(x=(13 * turn + what + 0.5) / 1000, y=y)
             np.testing.assert_array_equal(pixels(live.png()), in_full(figure))
+
+    @pytest.mark.parametrize(
+        ("artist", "setting", "values"),
+        [
+            ("word", "text", ("one", "two")),
+            ("word", "position", ((0.2, 0.3), (0.25, 0.3))),
+            ("word", "color", ("black", "red")),
+            ("word", "color", (np.zeros(3), np.array([1.0, 0.0, 0.0]))),
+            ("word", "alpha", (None, 0.3)),
+            ("word", "fontsize", (10, 14)),
+            ("word", "fontweight", ("normal", "bold")),
+            ("word", "rotation", (0, 90)),
+            ("word", "ha", ("left", "right")),
+            ("word", "visible", (True, False)),
+            ("word", "bbox", (None, {"facecolor": "red"})),
+            ("word", "path_effects", ([], [withStroke(linewidth=3, foreground="red")])),
+            ("word", "transform", ("transData", "transAxes")),
+            ("word", "clip_box", (None, Bbox([[0, 0], [90, 400]]))),
+            ("image", "data", (np.eye(4), 1 - np.eye(4))),
+            ("image", "clim", ((0, 1), (0, 2))),
+            ("image", "cmap", ("gray", "viridis")),
+            ("image", "norm", (Normalize(0, 1), PowerNorm(3, 0, 1))),
+            ("image", "alpha", (None, 0.3)),
+            ("image", "interpolation", ("nearest", "bilinear")),
+            ("image", "extent", ((0, 1, 0, 1), (0, 0.5, 0, 0.5))),
+        ],
+    )
+    def test_words_and_images_that_come_again_look_as_they_are_told_to(self, artist, setting, values):
+        figure = Figure(figsize=(3, 2))
+        axes, other = figure.subplots(1, 2)
+        beneath = axes.plot([0, 1], [0, 1], linewidth=9)[0]
+        artists = {"word": axes.text(0.2, 0.3, "one", clip_on=True), "image": other.imshow(np.eye(4) / 2, vmin=0, vmax=1)}
+        axes.set(xlim=(-1, 1), ylim=(-1, 1))
+        ways = {"data": lambda image, array: image.set_data(array / 2)}
+        ways["transform"] = lambda word, name: word.set_transform(getattr(axes, name))
+
+        def update(which, height):
+            beneath.set_ydata([0, height])
+            artists["word"].stale = artists["image"].stale = True
+            ways.get(setting, lambda each, value: each.set(**{setting: value}))(artists[artist], values[which])
+
+        live = LiveFigure(figure, lambda which, height: update(which, height) and None, which=(0, 1), height=(0.0, 1.0))
+        for which, height in ((0, 0.0), (1, 0.0), (0, 0.0), (1, 0.5), (0, 0.5), (1, 0.0), (0, 0.0), (1, 0.0)):
+            live.set(which=which, height=height)
+            np.testing.assert_array_equal(pixels(live.png()), in_full(figure))
+
+    def test_of_words_that_never_come_again_a_few_are_kept(self):
+        figure = Figure(figsize=(3, 2))
+        word = figure.text(0.1, 0.5, "")
+        live = LiveFigure(figure, lambda x: word.set_text(f"{x}"), x=(0, 999))
+        for x in range(1, 1000, 2):
+            live.set(x=x)
+        assert len(live._painter.seen) == painter.MOST_SEEN
 
     @pytest.mark.parametrize("make", FIGURES[:-2], ids=lambda make: make.__name__)
     def test_moving_artists_alone_never_redraws_the_rest(self, make):

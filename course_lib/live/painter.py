@@ -19,6 +19,8 @@ from matplotlib.transforms import Bbox, BboxTransformFrom
 from course_lib.live.png import PngWriter
 
 PIXEL_RATIO = 2  # pixels drawn for each CSS pixel: sharp on high-density screens
+MOST_SEEN = 400  # texts and images whose pixels are kept, some 20 kB each
+SMALL_IMAGE = 2**14  # bytes of its array: larger ones take longer to tell apart
 
 
 class Painter:
@@ -36,6 +38,7 @@ class Painter:
         self.over: list[Artist] = []  # what is drawn over the background: all that moves, and what lies above it
         self.layering: list = []  # of each artist in `over`, what the choice of `over` depends on
         self.kept: dict[Artist, tuple] = {}  # of what may stay: its region, and the pixels there before and after its turn
+        self.seen: dict[tuple, tuple] = {}  # likewise of words and small images, by their looks: the same come again
         mapped = figure.findobj(lambda artist: isinstance(artist, ScalarMappable))
         self.arrays = {artist: artist.get_array() for artist in mapped}  # what artists with a colour map were drawn from
         self.background = None
@@ -76,19 +79,33 @@ class Painter:
             self._keep_background()
         else:
             self.canvas.restore_region(self.background)
-        renderer = self.canvas.get_renderer()
-        canvas = np.asarray(renderer.buffer_rgba())
         for artist in self.over:
-            if touched := artist in self.moving and _is_stale(artist):
-                self.kept.pop(artist, None)
-            region, before, after = self.kept.get(artist, (None, None, None))
-            if region is not None and np.array_equal(canvas[region], before):
-                self.canvas.restore_region(after)  # nothing has moved beneath it: a legend takes longer than all else to draw
-            elif artist in self.moving and not touched and (region := _extent(artist, renderer, *canvas.shape[:2])):
-                self._draw_and_keep(artist, region)  # words and images take long, and many stay as they are from frame to frame
-            else:
-                artist.draw(renderer)
+            self._take_turn(artist)
         self.figure.stale = False  # an axis among them marks it when it lays out its ticks
+
+    def _take_turn(self, artist: Artist) -> None:
+        """Draw an artist over what is drawn already, or put back its pixels where it looks as before over the same ground.
+
+        Words and images take long and come again, a legend takes longer than all else.
+        """
+        renderer = self.canvas.get_renderer()
+        canvas, moves = np.asarray(renderer.buffer_rgba()), artist in self.moving
+        if touched := moves and _is_stale(artist):
+            self.kept.pop(artist, None)
+        looks = _looks(artist) if moves else None
+        region, before, after = (self.seen.get(looks) if looks else self.kept.get(artist)) or (None, None, None)
+        if region is not None and np.array_equal(canvas[region], before):
+            self.canvas.restore_region(after)
+        elif moves and (looks or not touched) and (region := _extent(artist, renderer, *canvas.shape[:2])):
+            kept = self._draw_and_keep(artist, region)
+            if looks:
+                self.seen[looks] = kept
+                while len(self.seen) > MOST_SEEN:
+                    del self.seen[next(iter(self.seen))]  # the oldest
+            else:
+                self.kept[artist] = kept
+        else:
+            artist.draw(renderer)
 
     def _can_blit(self) -> bool:
         # Others (polar, 3-D) have a drawing order of their own.
@@ -105,7 +122,7 @@ class Painter:
         self.canvas.draw()
         self.figure.set_layout_engine("none")  # laid out once: a figure that shifts about under a slider can't be read
         self.full_draws += 1
-        self.over, self.layering, self.kept, self.background = [], [], {}, None
+        self.over, self.layering, self.kept, self.seen, self.background = [], [], {}, {}, None
         present = {artist for artist, may_move in _in_order(self.figure) if may_move}
         # These always move: the points that they name are plain attributes, and setting them marks nothing.
         notes = {artist for artist in present if isinstance(artist, (Annotation, AnnotationBbox, ConnectionPatch))}
@@ -149,17 +166,18 @@ class Painter:
         self.background = self.canvas.copy_from_bbox(self.figure.bbox)
         for artist, own in marks.items():
             rows, columns = (np.flatnonzero(own.any(axis)) for axis in (1, 0))
-            self._draw_and_keep(artist, (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)))
+            region = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+            self.kept[artist] = self._draw_and_keep(artist, region)
         self.canvas.restore_region(self.background)
 
-    def _draw_and_keep(self, artist: Artist, region: tuple[slice, slice]) -> None:
-        """Draw it, and keep the pixels of `region`, in which it paints, before and after."""
+    def _draw_and_keep(self, artist: Artist, region: tuple[slice, slice]) -> tuple:
+        """Draw it, and return what is kept of it: `region`, in which it paints, and the pixels there before and after."""
         renderer = self.canvas.get_renderer()
         canvas, (rows, columns) = np.asarray(renderer.buffer_rgba()), region
         before = canvas[region].copy()
         artist.draw(renderer)
         box = Bbox([[columns.start, len(canvas) - rows.stop], [columns.stop, len(canvas) - rows.start]])
-        self.kept[artist] = region, before, self.canvas.copy_from_bbox(box)
+        return region, before, self.canvas.copy_from_bbox(box)
 
 
 def _axis_labels(figure: Figure) -> list[tuple]:
@@ -224,6 +242,23 @@ def _extent(artist: Artist, renderer, height: int, width: int) -> tuple[slice, s
     rows = slice(max(0, math.floor(height - top - more)), min(height, math.ceil(height - bottom + more)))
     columns = slice(max(0, math.floor(left - more)), min(width, math.ceil(right + more)))
     return (rows, columns) if rows.start < rows.stop and columns.start < columns.stop else None
+
+
+def _looks(artist: Artist) -> tuple | None:
+    """All that the pixels of a text or a small image depend on, but for what lies beneath; None where that can't be said."""
+    if artist.get_path_effects() or artist.get_agg_filter() or artist.get_clip_path() or artist.get_sketch_params():
+        return None
+    if type(artist) is Text and artist.get_bbox_patch() is None and not artist.get_wrap():
+        place = artist.get_transform().transform(artist.get_unitless_position())
+        own = str(artist.get_color()), hash(artist.get_fontproperties()), place.tobytes()
+    elif type(artist) is AxesImage and artist.get_array().nbytes <= SMALL_IMAGE and np.ndim(artist.get_alpha()) == 0:
+        array = artist.get_array()
+        own = array.tobytes(), artist.to_rgba(array, bytes=True).tobytes(), array.shape
+    else:
+        return None
+    plain = (str, int, float, tuple, type(None))  # of which tuples may hold lists
+    settings = str([pair for pair in vars(artist).items() if isinstance(pair[1], plain) and pair[0] != "_stale"])
+    return artist, settings, *own
 
 
 def _is_stale(artist: Artist) -> bool:
