@@ -1,6 +1,5 @@
 """Distil a teacher into a student of your own: python distil.py --help. From notebook 10 of the course."""
 import argparse
-from pathlib import Path
 import torch
 from torch import nn
 from course_lib import handed
@@ -35,8 +34,8 @@ def read_options(arguments):
         how = {"action": "store_true"} if default is False else {"type": type(default)}
         parser.add_argument(f"--{name}", default=default, help=f"{about} [{default}]", **how)
     options = parser.parse_args(arguments)
-    if Path(options.out).exists():
-        parser.error(f"{options.out} is there already: move it, or name another file with --out")
+    if found := handed.refusal(vars(options)):
+        parser.error(found)
     return options
 
 def open_teacher(o, classes, batches):         # what check_pair advises to do with it goes here

@@ -91,6 +91,12 @@ def test_what_is_wrong_ends_it_in_one_line(tmp_path):
     assert done.stderr == "Stopped: images must be a folder, got nowhere, which is not there\n"
 
 
+def test_weights_that_nobody_would_read_are_told(tmp_path):
+    done = run(tmp_path, "--weights", "resnet18.pt")
+    assert done.returncode == 2
+    assert "--weights goes with --images" in done.stderr
+
+
 def test_without_pictures_it_takes_the_courses_sample(tmp_path):
     done = run(tmp_path, "--epochs", 1, "--out", "mine.pt", "--device", "cpu")
     assert done.returncode == 0, done.stderr

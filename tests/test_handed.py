@@ -281,6 +281,14 @@ def options(folder, **more):
     return {"out": str(folder / "student.pt"), "weights": "", "size": 32, "workers": 2, **more}
 
 
+def test_what_speaks_against_a_run(tmp_path):
+    assert handed.refusal(options(tmp_path, images="")) == ""
+    assert handed.refusal(options(tmp_path, images="folder", weights="theirs.pt")) == ""
+    assert handed.refusal(options(tmp_path, images="", weights="theirs.pt")).startswith("--weights goes with --images")
+    (tmp_path / "student.pt").write_bytes(b"mine")
+    assert handed.refusal(options(tmp_path, images="")).startswith(f"{tmp_path / 'student.pt'} is there already")
+
+
 def test_a_run_goes_on_only_as_it_began(tmp_path):
     weights = tmp_path / "weights.pt"
     weights.write_bytes(b"1")

@@ -42,6 +42,7 @@ def live_mismatches(
     table.set_xticks(range(n), classes, fontsize=9, rotation=90)
     table.set_xlabel("the teacher names", fontsize=11)
     table.set_ylabel("label", fontsize=11)
+    table.set_title("of each label's images:\nwhite 0 %, dark 100 %", fontsize=11)
     (line,) = curve.plot([], [], MARKERS["distilled"] + "-", color=COLOURS["distilled"], markersize=5, gid="soft loss")
     lowest, highest = (pick(value for each in pairs.values() for value in each.loss) for pick in (min, max))
     curve.set(xlim=(0.5, epochs + 0.5), xlabel="epoch")

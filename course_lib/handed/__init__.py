@@ -2,7 +2,7 @@
 
 from course_lib.handed.models import Columns, build_model, inputs_of, learn_head, load_student, load_teacher, with_new_head
 from course_lib.handed.pictures import Pictures, open_images, prepare
-from course_lib.handed.runs import check_teacher, run_file, save_student
+from course_lib.handed.runs import check_teacher, refusal, run_file, save_student
 from course_lib.handed.weights import fingerprint, read_weights
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "open_images",
     "prepare",
     "read_weights",
+    "refusal",
     "run_file",
     "save_student",
     "with_new_head",

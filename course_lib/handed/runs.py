@@ -18,6 +18,18 @@ FILES = ("weights", "student_weights")  # options that name a file, whose conten
 FREE = ("device", "workers", "anyway")  # options that may change from one call to the next: they change no number
 
 
+def refusal(options: Mapping[str, object]) -> str:
+    """Return in words why a run with these options must not begin, "" where nothing is in its way.
+
+    A file that would be overwritten, or weights that nobody would read: without a folder of images the teacher is the course's.
+    """
+    if Path(str(options["out"])).exists():
+        return f"{options['out']} is there already: move it, or name another file with --out"
+    if options["weights"] and not options["images"]:
+        return "--weights goes with --images: without a folder, the course's own teacher and its sample are taken"
+    return ""
+
+
 def check_teacher(teacher: nn.Module, student: nn.Module, data: Pictures, *, anyway: bool = False) -> None:
     """Print what `check_pair` says of the pair, and how often the teacher is right on a batch as augmented for training.
 
