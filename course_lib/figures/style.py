@@ -9,15 +9,17 @@ import functools
 import io
 import math
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import matplotlib.style
+from matplotlib.artist import Artist
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.text import Text
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from matplotlib.transforms import Bbox, TransformedBbox
 
+Drawn = TypeVar("Drawn", bound=Artist)
 COLOURS = {
     "teacher": "#00568C",
     "labels": "#C98500",  # the student trained on labels
@@ -72,15 +74,15 @@ def styled(draw: Callable) -> Callable:
     return wrapper
 
 
-def clip_to(text: Text, box: tuple[float, float, float, float]) -> Text:
-    """Clip a text that stands outside of its axes, and changes, to `box`: (left, bottom, right, top) in axes coordinates.
+def clip_to(artist: Drawn, box: tuple[float, float, float, float]) -> Drawn:
+    """Clip what reaches out of its axes, and changes, to `box`: (left, bottom, right, top) in axes coordinates.
 
     A live figure then knows what it may paint over, and need not draw all that comes after it again.
     """
     left, bottom, right, top = box
-    text.set_clip_box(TransformedBbox(Bbox([[left, bottom], [right, top]]), text.axes.transAxes))
-    text.set_clip_on(True)
-    return text
+    artist.set_clip_box(TransformedBbox(Bbox([[left, bottom], [right, top]]), artist.axes.transAxes))
+    artist.set_clip_on(True)
+    return artist
 
 
 def log_axis(axis: Axis, ticks: Sequence[float], base: float = 10, words: Callable[[float], str] = "{:g}".format) -> None:

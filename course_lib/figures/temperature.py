@@ -29,6 +29,7 @@ POWERS = [2.0**k for k in (-3, -1, 0, 1, 2, 3, 4, 5, 7)]
 SCALES, TEMPERATURES = (1 / 4, 4), (1 / 4, 32)  # the ends of the map of the entropy
 LEVELS = (0.5, 1, 1.5, 2, 2.5, 3)  # its contours, in bits
 T_LABEL = "temperature $T$"
+ROOM = (-0.05, -0.1, 1.05, 1.1)  # of an axes' sides: in it a marker at an end is whole
 
 
 @styled
@@ -57,7 +58,7 @@ def live_mass(pixels, logits: Tensor, classes: Sequence[str], labels, lowest: fl
     curves, marks, words = _mass_curves(upper, temperatures, mass[0])
     curve, mark = _entropy_curve(lower, temperatures, bits[0], most)
     for axes, label in ((upper, ""), (lower, T_LABEL)):
-        temperature_axis(axes.xaxis, lowest, highest, margin=1.0, ticks=POWERS, label=label)
+        temperature_axis(axes.xaxis, lowest, highest, ticks=POWERS, label=label)
         axes.grid(axis="y")
     upper.tick_params(labelbottom=False)
     lines = [
@@ -114,7 +115,7 @@ def _mass_curves(axes: Axes, temperatures, mass) -> tuple[list[Line2D], list[Lin
         for j in range(n)
     ]  # fmt: skip
     marks = [
-        axes.plot([1], [0], marker, color=colour, markersize=9, zorder=4, gid=f"{gid} at T")[0]
+        clip_to(axes.plot([1], [0], marker, color=colour, markersize=9, zorder=4, gid=f"{gid} at T")[0], ROOM)
         for gid, colour, _, marker in RANKS
     ]
     words = [
@@ -137,7 +138,8 @@ def _height_of_name(rank: int, mass) -> float:
 
 def _entropy_curve(axes: Axes, temperatures, bits, most: float) -> tuple[Line2D, Line2D]:
     curve = axes.plot(temperatures, bits, color=COLOURS["truth"], gid="entropy")[0]
-    mark = axes.plot([1], [0], MARKERS["truth"], color=COLOURS["truth"], markersize=8, gid="entropy at T", clip_on=False)[0]
+    mark = axes.plot([1], [0], MARKERS["truth"], color=COLOURS["truth"], markersize=8, gid="entropy at T")[0]
+    clip_to(mark, ROOM)
     words = f"at most {most:.2f}: all alike "
     axes.text(temperatures[-1], 0.15, words, ha="right", va="bottom", color="#555555", fontsize=11)
     axes.set(ylabel="entropy (bits)", ylim=(0, most), yticks=range(math.floor(most) + 1))

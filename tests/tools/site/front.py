@@ -36,7 +36,8 @@ as it is; a higher T reads the same answer more softly.</p>
 
 <p class="on-paper">At T = 1/8 the teacher names one of ten kinds of clothes and nothing else. Raise T: what else it sees in the
 photograph comes to light, first what looks most like it. That is what a student learns from, and a label does not say it. Far
-to the right all ten are alike, and nothing is left to learn.</p>
+to the right all ten are nearly alike, and little is left to learn. The lower curve is the entropy: how many bits the answer
+leaves open.</p>
 
 <nav class="doors" aria-label="Where to begin">
 <a href="{first}.html"><b>Learn</b><span>{count} notebooks, figures that move, students trained in seconds. Read them
