@@ -8,7 +8,7 @@ from torch import nn
 
 from course_lib.checkpoints import hold_to
 from course_lib.handed.pictures import Pictures
-from course_lib.handed.weights import fingerprint
+from course_lib.handed.weights import fingerprint, listed
 from course_lib.loops import predict
 from course_lib.metrics import accuracy
 from course_lib.pairs import check_pair
@@ -47,7 +47,7 @@ def check_teacher(teacher: nn.Module, student: nn.Module, data: Pictures, *, any
     outputs, n = logits.shape[1], len(data.classes)
     if outputs != n:
         raise ValueError(
-            f"teacher must have an output for each of the {n} classes ({_first(data.classes)}), got {outputs}. Take those "
+            f"teacher must have an output for each of the {n} classes ({listed(data.classes)}), got {outputs}. Take those "
             "named above, in open_teacher, or a new head for your classes: --new-head"
         )
     if found and not anyway:
@@ -82,7 +82,3 @@ def save_student(student: nn.Module, data: Pictures, options: Mapping[str, objec
     Path(f"{out}.run").unlink(missing_ok=True)
     if not Path(f"{out}.teacher.pt").exists():
         Path(f"{out}.json").unlink(missing_ok=True)
-
-
-def _first(names: list[str]) -> str:
-    return ", ".join(names[:5]) + (", …" if len(names) > 5 else "")

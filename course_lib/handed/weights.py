@@ -72,7 +72,7 @@ def differences(weights: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> st
     ]
     missing, unknown = ([name for name in one if name not in other] for one, other in ((ours, weights), (weights, ours)))
     parts = (("missing", missing), ("not the model's", unknown), ("of another shape", shapes))
-    return "; ".join(f"{what}: {_first(found)}" for what, found in parts if found)
+    return "; ".join(f"{what}: {listed(found)}" for what, found in parts if found)
 
 
 def fingerprint(path: str | PathLike) -> str:
@@ -89,8 +89,9 @@ def _are_weights(held: object) -> bool:
 
 
 def _in_words(held: object) -> str:
-    return f"a dict of {_first(list(map(str, held)))}" if isinstance(held, Mapping) and held else f"a {type(held).__name__}"
+    return f"a dict of {listed(list(map(str, held)))}" if isinstance(held, Mapping) and held else f"a {type(held).__name__}"
 
 
-def _first(found: list[str]) -> str:
+def listed(found: list[str]) -> str:
+    """Return the first three, and how many there are in all if there are more."""
     return ", ".join(found[:3]) + (f", … ({len(found)} in all)" if len(found) > 3 else "")
