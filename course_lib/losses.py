@@ -11,17 +11,12 @@ them if it is a difference of logarithms: no term is taken where it would cancel
 
 import math
 from collections.abc import Callable, Iterable
-from functools import partial
+from functools import cache, partial
 from numbers import Real
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
-
-try:  # what gives the numbers of `_careful` sooner and in less memory
-    from .loss_blocks import in_blocks
-except ImportError:  # this file was copied alone
-    in_blocks = None
 
 
 def soft_targets(logits: Tensor, T: float, dim: int = -1) -> Tensor:
@@ -234,9 +229,19 @@ def _rows(z, v, labels, mask, shares: tuple[float, float], T: float, divergence:
         return _recorded(*given)
     wanted = z.requires_grad and torch.is_grad_enabled()
     with torch.no_grad():
-        by_blocks = partial(in_blocks, _careful, _wide(z, v)) if in_blocks and not compiling else _careful
-        rows, gradient = by_blocks(*given, wanted)
+        in_blocks = None if compiling else _in_blocks()
+        rows, gradient = in_blocks(_careful, _wide(z, v), *given, wanted) if in_blocks else _careful(*given, wanted)
     return _WithGradient.apply(z, rows, gradient, None if compiling else given[1:]) if wanted else rows
+
+
+@cache
+def _in_blocks() -> Callable | None:
+    """What gives the numbers of `_careful` sooner and in less memory, where this file's neighbour is; else None."""
+    try:
+        from .loss_blocks import in_blocks
+    except ImportError:
+        return None
+    return in_blocks
 
 
 class _WithGradient(torch.autograd.Function):
