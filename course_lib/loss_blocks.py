@@ -1,21 +1,82 @@
-"""What makes `losses` fast on large batches: the same rows and gradients, by blocks that stay in a CPU's cache, in float64.
+"""What makes `losses` fast: value and gradient in one go, by blocks that stay in a CPU's cache, in float64 if that is safe.
 
-`losses` is complete without this file, and slower. Symbols as there; needs nothing but torch.
+`losses` is complete without this file, and slower. Symbols as there. All that it makes and keeps for backward is the gradient.
 """
 
-import math
+from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
 
-BLOCK = 2**16  # numbers that a CPU computes with at a time, so that what is made of them stays in its cache
+from .losses import DIVERGENCES, _careful, _compare, _difference, _log_of_mean, _masked, _recorded, _weighted, _wide
+
+BLOCK = 2**17  # numbers that a CPU computes with at a time, so that what is made of them stays in its cache
+SHORT = 128  # classes, below which torch's softmax is slower than its steps
 
 
-def in_blocks(careful, wide: torch.dtype, z, v, labels, mask, shares, T: float, divergence, with_gradient: bool = True):
-    """Return what `careful(z, v, ...)` returns: rows (...) and gradient (..., num_classes) or None, both of dtype wide."""
+def knows(divergence: Callable) -> bool:
+    """Whether the gradient of this divergence, as `find_divergence` returns it, is written down here."""
+    return _unbound(divergence) in GRADIENTS
+
+
+def reduced_in_blocks(z, v, labels, mask, shares, T: float, divergence: Callable, count, reduction: str) -> Tensor | None:
+    """Return what `losses._reduced` returns, rows or their sum over count; None for a divergence that is not known here."""
+    if not knows(divergence):
+        return None
+    settings = shares, T, divergence
+    wanted = z.requires_grad and torch.is_grad_enabled()
+
+    def reduced(rows):
+        return rows if reduction == "none" else rows.sum() / count
+
+    def recorded(z, v, labels, mask):  # it holds no large tensor: `_Kept` lets them go after backward
+        return reduced(_recorded(z, v, labels, mask, *settings))
+
+    compiling = torch.compiler.is_compiling()  # a compiler finds blocks of its own
+    with torch.no_grad():
+        if compiling:
+            rows, gradient = _carefully(z, v, labels, mask, *settings, wanted)
+        else:
+            rows, gradient = in_blocks(_wide(z, v), z, v, labels, mask, *settings, wanted)
+        value = reduced(rows)
+    if not wanted:
+        return value
+    made_of = (None, None, None, None) if compiling else (v, labels, mask, recorded)
+    return _Kept.apply(z, value, gradient.div_(count), *made_of)
+
+
+class _Kept(torch.autograd.Function):
+    """value, whose gradient by z is kept for backward; for second derivatives it is made anew, in steps that are recorded.
+
+    A compiled loss has first derivatives only.
+    """
+
+    @staticmethod
+    def forward(ctx, z, value, gradient, v, labels, mask, recorded):
+        # torch refuses to save what inference_mode made: that is referred to, as long as the loss is there.
+        ctx.inferred = [x if x is not None and x.is_inference() else None for x in (v, labels, mask)]
+        normal = [None if x is None or x.is_inference() else x for x in (v, labels, mask)]
+        ctx.save_for_backward(z, gradient, *normal)
+        ctx.recorded = recorded
+        return value.clone()
+
+    @staticmethod
+    def backward(ctx, grad):
+        z, gradient, *normal = ctx.saved_tensors
+        if ctx.recorded is not None and torch.is_grad_enabled():
+            made_of = [x if y is None else y for x, y in zip(normal, ctx.inferred, strict=True)]
+            (gradient,) = torch.autograd.grad(ctx.recorded(z, *made_of), z, grad, create_graph=True)
+        else:
+            gradient = grad[..., None] * gradient
+        return gradient, None, None, None, None, None, None
+
+
+def in_blocks(wide: torch.dtype, z, v, labels, mask, shares, T: float, divergence: Callable, with_gradient: bool = True):
+    """Return rows (...), as `losses._recorded`, and their gradient (..., num_classes) or None, both of dtype wide."""
     num_classes, on_cpu = z.shape[-1], z.device.type == "cpu"
-    step = max(1, (BLOCK if on_cpu else 128 * BLOCK) // max(1, num_classes))
-    in_float64 = IN_FLOAT64.get(divergence.textbook) if on_cpu and wide == torch.float32 and shares[0] else None
+    step = max(1, (BLOCK if on_cpu else 128 * BLOCK) // num_classes)  # a GPU wants few large steps
+    in_float64 = IN_FLOAT64.get(divergence) if on_cpu and wide == torch.float32 and shares[0] else None
 
     def both(z, v, labels, mask, into=None):
         if in_float64 and mask is None and len(z):
@@ -23,7 +84,7 @@ def in_blocks(careful, wide: torch.dtype, z, v, labels, mask, shares, T: float, 
             rows = _quickly(z, v, labels, shares, T, in_float64, into)
             if rows is not None:
                 return rows, into
-        return careful(z, v, labels, mask, shares, T, divergence, with_gradient)
+        return _carefully(z, v, labels, mask, shares, T, divergence, with_gradient)
 
     flat = *(x.reshape(-1, num_classes) for x in (z, v)), *(x if x is None else x.flatten() for x in (labels, mask))
     if mask is None and len(flat[0]) <= step:
@@ -45,42 +106,94 @@ def in_blocks(careful, wide: torch.dtype, z, v, labels, mask, shares, T: float, 
     return rows.view(z.shape[:-1]), gradient.view(z.shape) if with_gradient else None
 
 
+def _carefully(z, v, labels, mask, shares, T: float, divergence: Callable, with_gradient: bool):
+    """Rows as `losses._careful`, their gradient as exact or None; 0 where mask is false."""
+    if mask is not None:
+        z, v, labels = _masked(z, v, labels, mask)
+    if with_gradient:
+        rows, gradient = _careful_with_gradient(z, v, labels, shares, T, divergence)
+    else:
+        rows, gradient = _careful(z, v, labels, shares, T, divergence), None
+    if mask is not None:
+        rows, gradient = torch.where(mask, rows, 0), torch.where(mask[..., None], gradient, 0) if with_gradient else None
+    return rows, gradient
+
+
+def _careful_with_gradient(z, v, labels, shares, T: float, divergence: Callable) -> tuple[Tensor, Tensor]:
+    wide, (soft, hard) = _wide(z, v), shares
+    z, v = z.to(wide), v.to(wide)
+    rows, gradient = z.new_zeros(z.shape[:-1]), torch.zeros_like(z)
+    if soft:
+        p, q, log_ratio = _compare(z, v, T)
+        rows = soft * divergence(p, q, log_ratio)
+        gradient = GRADIENTS[_unbound(divergence)](p, q, log_ratio, **getattr(divergence, "keywords", {}))
+        # The sum over the classes is 0 but for rounding, which would be multiplied by T in the end.
+        gradient = (gradient - q * gradient.sum(-1, keepdim=True)) * (soft / T)
+    if hard:
+        log_q, labels = torch.log_softmax(z, -1), labels[..., None]
+        rows = rows - hard * log_q.gather(-1, labels)[..., 0]
+        at_label = labels == torch.arange(z.shape[-1], device=z.device)
+        gradient = gradient + hard * (log_q.exp() - at_label.to(wide))
+    return rows, gradient
+
+
+def _centred(q: Tensor, score: Tensor) -> Tensor:
+    """q (score - its mean under q): the derivative of Σ q · score by the logits of q, with score held constant."""
+    return _weighted(q, score - _weighted(q, score).sum(-1, keepdim=True))
+
+
+# p, q, log(q / p), each (..., num_classes) -> T times the divergence's derivative by z, up to a multiple of q in each row.
+GRADIENTS = {
+    DIVERGENCES["forward"]: _difference,
+    DIVERGENCES["reverse"]: lambda p, q, log_ratio: _centred(q, log_ratio),
+    DIVERGENCES["jsd"]: lambda p, q, log_ratio, beta=0.5: _centred(q, (beta - 1) * _log_of_mean(-log_ratio, beta)),
+    DIVERGENCES["tvd"]: lambda p, q, log_ratio: _centred(q, _difference(p, q, log_ratio).sign() / 2),
+}
+
+
+def _unbound(divergence: Callable) -> Callable:
+    return divergence.func if isinstance(divergence, partial) else divergence
+
+
 def _quickly(z, v, labels, shares, T: float, in_float64, into: Tensor | None) -> Tensor | None:
-    """Rows, and in `into` the gradient, by the textbook in float64; None where its rounding would show, or a logit is -inf."""
+    """Rows, and in `into` the gradient, by the textbook in float64; None where its rounding would show, or a value is NaN."""
     soft, hard = shares
-    top_z, ones = z.amax(-1, keepdim=True), z.new_ones(z.shape[-1], dtype=torch.float64)
+    top_z = z.amax(-1, keepdim=True)
     a, b = z.double().sub_(top_z).mul_(1 / T), v.double().sub_(v.amax(-1, keepdim=True)).mul_(1 / T)
-    log_ratio, q, p = a - b, a.exp_(), b.exp_()
-    sum_q, sum_p = q.mv(ones)[:, None], p.mv(ones)[:, None]  # several times as quick as sum()
-    if hard:  # at the usual T = 2 a square is e^(z - max), and spares the third exponential
-        q_1 = q.square().float() if T == 2 else (z.float() - top_z).exp_()
-    log_ratio.sub_((sum_q / sum_p).log_())
-    value, gradient = in_float64(p, q, 1 / sum_p, 1 / sum_q, log_ratio, soft / T)
-    low, high = (each.item() for each in value.aminmax())
-    if not (low > 1e-7 and high < math.inf):  # below, float64's rounding would be seen in float32
+    q, p = _softmax(a), _softmax(b)
+    # One over a row's largest probability is its sum of exponentials, since its maximum is 0.
+    log_ratio = a.sub_(b).sub_((p.amax(-1, keepdim=True) / q.amax(-1, keepdim=True)).log_())
+    value, gradient = in_float64(p, q, log_ratio)
+    if not value.min().item() > 1e-7:  # below, float64's rounding would be seen in float32
         return None
     rows = value.mul_(soft)
     if into is not None:
-        into.copy_(gradient)
+        into.copy_(gradient).mul_(soft / T)
     if hard:
-        labels, sum_1 = labels[:, None], q_1.sum(-1, keepdim=True)
-        rows += (sum_1.log() - (z.gather(-1, labels).double() - top_z))[:, 0].mul_(hard)
+        labels, q_1 = labels[:, None], _softmax(z.float() - top_z)
+        rows.sub_((z.gather(-1, labels).double() - top_z + q_1.amax(-1, keepdim=True).log_())[:, 0], alpha=hard)
         if into is not None:
-            into.addcmul_(q_1, hard / sum_1).scatter_add_(-1, labels, torch.full_like(sum_1, -hard))
+            into.add_(q_1, alpha=hard).scatter_add_(-1, labels, q_1.new_full(labels.shape, -hard))
     return rows.float()
 
 
-def _forward(p: Tensor, q: Tensor, scale_p: Tensor, scale_q: Tensor, log_ratio: Tensor, share: float) -> tuple[Tensor, Tensor]:
-    value = log_ratio.mul_(p).mv(p.new_ones(p.shape[-1])).mul_(-scale_p[:, 0])
-    return value, q.mul_(scale_q * share).addcmul_(p, scale_p, value=-share)
+def _softmax(x: Tensor) -> Tensor:
+    """The softmax of rows whose maximum is 0, which torch takes long for where they are short."""
+    if x.shape[-1] >= SHORT:
+        return torch.softmax(x, -1)
+    exponentials = x.exp()
+    return exponentials.div_(exponentials.sum(-1, keepdim=True))
 
 
-def _reverse(p: Tensor, q: Tensor, scale_p: Tensor, scale_q: Tensor, log_ratio: Tensor, share: float) -> tuple[Tensor, Tensor]:
-    value = torch.linalg.vecdot(log_ratio, q.mul_(scale_q))
-    return value, log_ratio.sub_(value[:, None]).mul_(q).mul_(share)
+def _forward(p: Tensor, q: Tensor, log_ratio: Tensor) -> tuple[Tensor, Tensor]:
+    return torch.linalg.vecdot(p, log_ratio).neg_(), q.sub_(p)
 
 
-# The divergences of `losses` that are known by the textbook: -> value (rows,) and share times the gradient (rows, num_classes),
-# as `Divergence` defines them there. p and q come without their scales, (rows, 1), by which their rows sum to 1; p, q and
-# log_ratio may be overwritten.
-IN_FLOAT64 = {"forward": _forward, "reverse": _reverse}
+def _reverse(p: Tensor, q: Tensor, log_ratio: Tensor) -> tuple[Tensor, Tensor]:
+    value = torch.linalg.vecdot(q, log_ratio)
+    return value, log_ratio.sub_(value[:, None]).mul_(q)
+
+
+# What the textbook is right for, in float64: p, q, log(q / p), all of which may be overwritten -> value (rows,) and gradient
+# (rows, num_classes), as in GRADIENTS.
+IN_FLOAT64 = {DIVERGENCES["forward"]: _forward, DIVERGENCES["reverse"]: _reverse}

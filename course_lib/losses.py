@@ -1,22 +1,26 @@
 """Soft targets, the divergences between them, and the distillation loss.
 
 Symbols, as in Hinton, Vinyals & Dean 2015 (arXiv:1503.02531): v are the teacher's logits, z the student's, p and q their
-probabilities at temperature T. This file needs nothing but torch and may be copied as it is; beside `loss_blocks.py` it gives
-the same numbers sooner and in less memory. It runs under autocast, torch.func, torch.compile(fullgraph=True), on the meta
-device and on what torch.inference_mode made. Labels are checked for their range on the CPU alone: no GPU is waited for.
+probabilities at temperature T. This file needs nothing but torch and may be copied as it is. With `loss_blocks.py` in the same
+package it gives the same numbers as fast as softmax and kl_div; alone it takes four times as long for ten classes, ten times
+for 2,000. It runs under autocast, torch.func, torch.compile(fullgraph=True), on the meta device and on what inference_mode
+made. Where labels are on the CPU, their range is checked, outside of compilers and vmap: no GPU is waited for.
 
-It keeps digits that the usual four lines lose. A divergence of order (1/T)² that is multiplied by T² afterwards loses half of
+It keeps digits that softmax and kl_div lose. A divergence of order (1/T)² that is multiplied by T² afterwards loses half of
 them if it is a difference of logarithms: no term is taken where it would cancel (`_kl_terms`). Half precision gives float32.
 """
 
 import math
 from collections.abc import Callable, Iterable
-from functools import cache, partial
+from functools import partial
+from importlib.util import find_spec
 from numbers import Real
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+# Looked for here, and loaded at the first call.
+HAS_BLOCKS = bool(__package__) and find_spec(".loss_blocks", __package__) is not None
 
 
 def soft_targets(logits: Tensor, T: float, dim: int = -1) -> Tensor:
@@ -26,11 +30,11 @@ def soft_targets(logits: Tensor, T: float, dim: int = -1) -> Tensor:
     rounded only at the end. Differentiable. Raises TypeError or ValueError, naming the argument that is wrong.
     """
     _check_logits("logits", logits, dim, least=int(dim == -1))
-    check_temperature(T)
+    T = check_temperature(T)
     wide = logits.to(_wide(logits, logits))
     # The maximum comes off before the division by T: 2000 / 0.05 would round away what tells two large logits apart.
     top = wide.detach().amax(dim, keepdim=True) if wide.numel() else wide
-    return torch.softmax((wide - top) / float(T), dim).to(logits.dtype)
+    return torch.softmax((wide - top) / T, dim).to(logits.dtype)
 
 
 def soft_target_loss(
@@ -51,7 +55,7 @@ def soft_target_loss(
     where it is true count. reduction="none" gives T² times each row's divergence, 0 where mask is false (to weight rows).
     divergence: a name in DIVERGENCES. "forward" is KL(p‖q), teacher to student, whose gradient is that of Hinton's
     cross-entropy; "reverse" is KL(q‖p); "jsd" is beta KL(p‖m) + (1 - beta) KL(q‖m) with m = beta p + (1 - beta) q (Lin 1991;
-    Agarwal et al. 2023). It goes to 0 towards both ends of beta; at the ends, as in TRL, 0 is "forward" and 1 "reverse".
+    Agarwal et al. 2023). "jsd" tends to 0 towards both ends of beta; at the ends, as in TRL, 0 is "forward", 1 "reverse".
     "tvd" is the total variation, half the L1 distance: the share of its drafts that speculative decoding rejects (Leviathan
     et al. 2023). All are multiplied by T², which keeps the gradient's size where the divergence is of order 1/T². The total
     variation is of order 1/T: its loss and gradient grow like T.
@@ -62,14 +66,12 @@ def soft_target_loss(
     a 0 that still backpropagates. Raises TypeError or ValueError, naming the argument that is wrong.
     """
     z, v = _check_pair(student_logits, teacher_logits, dim)
-    check_temperature(T)
+    T = check_temperature(T)
     entry = find_divergence(divergence, beta)
     _check_choice("reduction", reduction, ("mean", "none"))
     if mask is not None:
         _check_rows("mask", mask, z, torch.bool, "mask.bool()")
-    T = float(T)  # whose square does not overflow, as that of a small numpy number may
-    rows = _rows(z, v, None, mask, (T * T, 0.0), T, entry)
-    return rows if reduction == "none" else _mean(rows, mask)
+    return _reduced(z, v, None, mask, (T * T, 0.0), T, entry, reduction)
 
 
 def distillation_loss(
@@ -92,12 +94,11 @@ def distillation_loss(
     for class weights, label smoothing or soft labels add torch's to `soft_target_loss` yourself. A term of share 0 is left out.
     Returns a scalar, dtype as `soft_target_loss`. Raises TypeError or ValueError, naming the argument that is wrong.
     """
-    check_alpha(alpha)
+    alpha = check_alpha(alpha)
     z, v = _check_pair(student_logits, teacher_logits, dim)
     mask = _label_mask(labels, z, ignore_index)
-    check_temperature(T)
-    T, alpha = float(T), float(alpha)
-    return _mean(_rows(z, v, labels, mask, (alpha * T * T, 1 - alpha), T, find_divergence(divergence, beta)), mask)
+    T = check_temperature(T)
+    return _reduced(z, v, labels, mask, (alpha * T * T, 1 - alpha), T, find_divergence(divergence, beta))
 
 
 def hard_label_loss(student_logits: Tensor, labels: Tensor, *, ignore_index: int = -100, dim: int = -1) -> Tensor:
@@ -107,23 +108,22 @@ def hard_label_loss(student_logits: Tensor, labels: Tensor, *, ignore_index: int
     """
     z = _check_logits("student_logits", student_logits, dim, least=2)
     mask = _label_mask(labels, z, ignore_index)
-    return _mean(_rows(z, z.detach(), labels, mask, (0.0, 1.0), 1.0, DIVERGENCES["forward"]), mask)
+    return _reduced(z, z.detach(), labels, mask, (0.0, 1.0), 1.0, _forward)
 
 
 # ---- digits ----
-
 NEAR = 0.25  # for log(q / p) below this, differences are taken from series, not from the probabilities
 
 
 def _compare(z: Tensor, v: Tensor, T: float) -> tuple[Tensor, Tensor, Tensor]:
     """p, q and log(q / p), each (..., num_classes)."""
     top_z, top_v = z.detach().amax(-1, keepdim=True), v.amax(-1, keepdim=True)
-    # As in soft_targets, the maximum comes off first.
-    exp_z, exp_v = ((z - top_z) / T).exp(), ((v - top_v) / T).exp()
-    sum_z, sum_v = exp_z.sum(-1, keepdim=True), exp_v.sum(-1, keepdim=True)
+    to_z, to_v = z - top_z, v - top_v  # as in soft_targets, the maximum comes off first
+    # Times 1 / T, not over T: torch 2.4's compiler fails where what softmax takes, below, is used elsewhere too.
+    log_sum_z, log_sum_v = ((x * (1 / T)).exp().sum(-1, keepdim=True).log() for x in (to_z, to_v))
     # From z - v itself: as a difference of two logarithms, log(q / p) would keep few digits where T is large.
-    log_ratio = ((z - v) - (top_z - top_v)) / T - (sum_z.log() - sum_v.log())
-    return exp_v / sum_v, exp_z / sum_z, log_ratio
+    log_ratio = ((z - v) - (top_z - top_v)) / T - (log_sum_z - log_sum_v)
+    return torch.softmax(to_v / T, -1), torch.softmax(to_z / T, -1), log_ratio
 
 
 def _kl_terms(p: Tensor, q: Tensor, log_ratio: Tensor) -> Tensor:
@@ -153,11 +153,6 @@ def _weighted(p: Tensor, x: Tensor) -> Tensor:
     return torch.where(p > 0, p * x, 0)
 
 
-def _centred(q: Tensor, score: Tensor) -> Tensor:
-    """q (score - its mean under q): the derivative of Σ q · score by the logits of q, but for score's own."""
-    return _weighted(q, score - _weighted(q, score).sum(-1, keepdim=True))
-
-
 def _log_of_mean(x: Tensor, share: float) -> Tensor:
     """log(1 - share + share · e^x), without overflow for large x or cancellation for small."""
     # Of the two forms, 1 + share (e^x - 1) and e^x (1 + (1 - share) (e^-x - 1)), the one whose small number is exact.
@@ -166,19 +161,13 @@ def _log_of_mean(x: Tensor, share: float) -> Tensor:
     return torch.where(up, x, 0) + torch.log1p(torch.where(up, (1 - share) * small, share * small))
 
 
-# ---- the divergences ----
+# ---- the divergences: p, q and log(q / p), each (..., num_classes) -> (...), in nats ----
+def _forward(p: Tensor, q: Tensor, log_ratio: Tensor) -> Tensor:
+    return _kl_terms(p, q, log_ratio).sum(-1)
 
 
-class Divergence(NamedTuple):
-    """An entry of DIVERGENCES: what a divergence is, given p, q and log(q / p), each (..., num_classes).
-
-    value: -> (...), in nats. gradient: -> (..., num_classes), T times the value's derivative by z, up to a multiple of q in
-    each row; without one, autograd differentiates the value. textbook: its name in `loss_blocks`, if that knows it.
-    """
-
-    value: Callable[[Tensor, Tensor, Tensor], Tensor]
-    gradient: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None
-    textbook: str = ""
+def _reverse(p: Tensor, q: Tensor, log_ratio: Tensor) -> Tensor:
+    return _kl_terms(q, p, -log_ratio).sum(-1)
 
 
 def _jensen_shannon(p: Tensor, q: Tensor, log_ratio: Tensor, beta: float = 0.5) -> Tensor:
@@ -187,25 +176,15 @@ def _jensen_shannon(p: Tensor, q: Tensor, log_ratio: Tensor, beta: float = 0.5) 
     return (beta * to_p + (1 - beta) * to_q).sum(-1)
 
 
-def _jensen_shannon_gradient(p: Tensor, q: Tensor, log_ratio: Tensor, beta: float = 0.5) -> Tensor:
-    return _centred(q, (beta - 1) * _log_of_mean(-log_ratio, beta))
+def _total_variation(p: Tensor, q: Tensor, log_ratio: Tensor) -> Tensor:
+    return _difference(p, q, log_ratio).abs().sum(-1) / 2
 
 
-DIVERGENCES = {
-    "forward": Divergence(lambda p, q, log_ratio: _kl_terms(p, q, log_ratio).sum(-1), _difference, "forward"),
-    "reverse": Divergence(
-        lambda p, q, log_ratio: _kl_terms(q, p, -log_ratio).sum(-1), lambda p, q, log_ratio: _centred(q, log_ratio), "reverse"
-    ),
-    "jsd": Divergence(_jensen_shannon, _jensen_shannon_gradient),
-    "tvd": Divergence(
-        lambda p, q, log_ratio: _difference(p, q, log_ratio).abs().sum(-1) / 2,
-        lambda p, q, log_ratio: _centred(q, _difference(p, q, log_ratio).sign() / 2),
-    ),
-}
+DIVERGENCES = {"forward": _forward, "reverse": _reverse, "jsd": _jensen_shannon, "tvd": _total_variation}
 
 
-def find_divergence(divergence: str, beta: float = 0.5) -> Divergence:
-    """Return the entry of DIVERGENCES by that name, "jsd" with its beta. Raises unless there is one, and beta goes with it."""
+def find_divergence(divergence: str, beta: float = 0.5) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    """Return the entry of DIVERGENCES by that name, "jsd" with its beta. Raises if there is none, or a beta without "jsd"."""
     _check_choice("divergence", divergence, DIVERGENCES)
     check_alpha(beta, "beta")
     if beta == 0.5:
@@ -214,92 +193,58 @@ def find_divergence(divergence: str, beta: float = 0.5) -> Divergence:
         raise ValueError(f"beta goes with divergence='jsd' alone; got beta={beta} with divergence={divergence!r}")
     if beta in (0, 1):
         return DIVERGENCES["reverse" if beta else "forward"]
-    return Divergence(partial(_jensen_shannon, beta=float(beta)), partial(_jensen_shannon_gradient, beta=float(beta)))
+    return partial(DIVERGENCES["jsd"], beta=float(beta))
 
 
 # ---- rows ----
-
-
-def _rows(z, v, labels, mask, shares: tuple[float, float], T: float, divergence: Divergence) -> Tensor:
-    """(...): shares[0] · divergence + shares[1] · cross-entropy of each row of z, (..., num_classes); 0 where mask is false."""
+def _reduced(z, v, labels, mask, shares: tuple[float, float], T: float, divergence: Callable, reduction="mean") -> Tensor:
+    """Rows as `_recorded` gives them, or their mean where mask is true."""
     given = z, v, labels, mask, shares, T, divergence
-    compiling = torch.compiler.is_compiling()  # which makes blocks of its own
+    count = 1 if reduction == "none" else max(1, z[..., 0].numel()) if mask is None else mask.sum().clamp(min=1)
     # torch.func differentiates what is recorded. So it is if a torch to come should not have this question any more.
-    if divergence.gradient is None or (not compiling and getattr(torch._C, "_are_functorch_transforms_active", bool)()):
-        return _recorded(*given)
-    wanted = z.requires_grad and torch.is_grad_enabled()
-    with torch.no_grad():
-        in_blocks = None if compiling else _in_blocks()
-        rows, gradient = in_blocks(_careful, _wide(z, v), *given, wanted) if in_blocks else _careful(*given, wanted)
-    return _WithGradient.apply(z, rows, gradient, None if compiling else given[1:]) if wanted else rows
+    transformed = not torch.compiler.is_compiling() and getattr(torch._C, "_are_functorch_transforms_active", lambda: True)()
+    if HAS_BLOCKS and not transformed:
+        from .loss_blocks import reduced_in_blocks
+
+        reduced = reduced_in_blocks(*given, count, reduction)
+        if reduced is not None:  # else it does not know the divergence
+            return reduced
+    rows = _recorded(*given)
+    return rows if reduction == "none" else rows.sum() / count
 
 
-@cache
-def _in_blocks() -> Callable | None:
-    """What gives the numbers of `_careful` sooner and in less memory, where this file's neighbour is; else None."""
-    try:
-        from .loss_blocks import in_blocks
-    except ImportError:
-        return None
-    return in_blocks
+def _recorded(z, v, labels, mask, shares, T: float, divergence: Callable) -> Tensor:
+    """Return (...): shares[0] · divergence + shares[1] · cross-entropy of each row of z, or 0 where mask is false.
+
+    autograd and torch.func differentiate it by themselves, however often.
+    """
+    labels, mask = (x if x is None else x.clone() for x in (labels, mask))  # autograd keeps nothing that inference_mode made
+    if mask is not None:
+        z, v, labels = _masked(z, v, labels, mask)
+    rows = _careful(z.detach(), v, labels, shares, T, divergence)
+    # A derivative by -inf would be NaN: it is taken at -1e30, whose exp is 0 too, and is 0. The value is the true one.
+    z, v = (x.to(_wide(x, x)).clamp(min=-1e30) for x in (z, v))
+    # A row's derivatives sum to 0 but for rounding, which would be multiplied by T in the end: q times their sum comes off.
+    centre = (torch.softmax(z.detach() / T, -1) * z).sum(-1, keepdim=True)
+    smooth = _careful(z - (centre - centre.detach()), v, labels, shares, T, divergence)
+    rows = smooth + (rows - smooth).detach()
+    return rows if mask is None else torch.where(mask, rows, 0)
 
 
-class _WithGradient(torch.autograd.Function):
-    """rows, whose gradient by z is kept for backward; for second derivatives it is made anew of what it was made of."""
-
-    @staticmethod
-    def forward(ctx, z, rows, gradient, made_of):
-        ctx.save_for_backward(z, gradient)
-        ctx.made_of = made_of  # not saved, and cloned where autograd records: it refuses what inference_mode made
-        return rows.clone()
-
-    @staticmethod
-    def backward(ctx, grad):
-        z, gradient = ctx.saved_tensors
-        if ctx.made_of is not None and torch.is_grad_enabled():
-            gradient = _careful(z, *(x.clone() if isinstance(x, Tensor) else x for x in ctx.made_of))[1]
-        return grad[..., None] * gradient, None, None, None
+def _masked(z: Tensor, v: Tensor, labels: Tensor | None, mask: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+    """z, v and labels, with 0 in the rows that do not count: what stood there, NaN included, must not touch the result."""
+    z, v = torch.where(mask[..., None], z, 0), torch.where(mask[..., None], v, 0)
+    return z, v, labels if labels is None else torch.where(mask, labels, 0)
 
 
-def _careful(z, v, labels, mask, shares, T: float, divergence: Divergence, with_gradient=True) -> tuple[Tensor, Tensor | None]:
-    """Rows and gradient to the last digit of their dtype, in steps that can be differentiated, mapped and compiled."""
-    if mask is not None:  # what stands in the other rows, NaN included, must not touch the result
-        z, v = torch.where(mask[..., None], z, 0), torch.where(mask[..., None], v, 0)
-        labels = labels if labels is None else torch.where(mask, labels, 0)
+def _careful(z, v, labels, shares, T: float, divergence: Callable) -> Tensor:
+    """The value of `_recorded` where every row counts, to the last digit of its dtype."""
     wide, (soft, hard) = _wide(z, v), shares
     z, v = z.to(wide), v.to(wide)
-    rows = gradient = z.new_zeros(())
-    if soft:
-        p, q, log_ratio = _compare(z, v, T)
-        rows = soft * divergence.value(p, q, log_ratio)
-        if with_gradient:
-            gradient = divergence.gradient(p, q, log_ratio)
-            # The sum over the classes is 0 but for rounding, which would be multiplied by T in the end.
-            gradient = (gradient - q * gradient.sum(-1, keepdim=True)) * (soft / T)
+    rows = soft * divergence(*_compare(z, v, T)) if soft else z.new_zeros(z.shape[:-1])
     if hard:
-        log_q, labels = torch.log_softmax(z, -1), labels[..., None]
-        rows = rows - hard * log_q.gather(-1, labels)[..., 0]
-        if with_gradient:
-            at_label = labels == torch.arange(z.shape[-1], device=z.device)
-            gradient = gradient + hard * (log_q.exp() - at_label.to(wide))
-    if mask is not None:
-        rows, gradient = torch.where(mask, rows, 0), torch.where(mask[..., None], gradient, 0)
-    return rows, gradient if with_gradient else None
-
-
-def _recorded(z, v, labels, mask, shares, T: float, divergence: Divergence) -> Tensor:
-    """Rows that autograd and torch.func differentiate by themselves, however often."""
-    rows = _careful(z.detach(), v, labels, mask, shares, T, divergence, False)[0].detach()
-    # A derivative by -inf is NaN: it is taken at a number that makes as little of exp. The value is the true one.
-    z, v = (torch.where(x == -math.inf, -1e30, x.to(_wide(x, x))) for x in (z, v))
-    smooth = _careful(z, v, *(x if x is None else x.clone() for x in (labels, mask)), shares, T, divergence, False)[0]
-    return smooth + (rows - smooth.detach())
-
-
-def _mean(rows: Tensor, mask: Tensor | None) -> Tensor:
-    if mask is None:
-        return rows.mean() if rows.numel() else rows.sum()
-    return rows.sum() / mask.sum().clamp(min=1)
+        rows = rows - hard * torch.log_softmax(z, -1).gather(-1, labels[..., None])[..., 0]
+    return rows
 
 
 def _wide(logits: Tensor, other: Tensor) -> torch.dtype:
@@ -307,10 +252,8 @@ def _wide(logits: Tensor, other: Tensor) -> torch.dtype:
 
 
 # ---- what may go in ----
-
-
 def _check_logits(name: str, logits: Tensor, dim: int = -1, least: int = 1) -> Tensor:
-    """logits, the classes moved to the last dimension. Raises unless there are `least` of them, or of zero rows any number."""
+    """logits, the classes moved to the last dimension. Raises unless there are at least `least` of them."""
     _check_type(name, logits, Tensor, "a torch.Tensor")
     if not logits.is_floating_point():
         raise ValueError(f"{name} must be floating point, got dtype {logits.dtype}")
@@ -328,8 +271,7 @@ def _check_logits(name: str, logits: Tensor, dim: int = -1, least: int = 1) -> T
 
 
 def _check_pair(student_logits: Tensor, teacher_logits: Tensor, dim: int) -> tuple[Tensor, Tensor]:
-    z = _check_logits("student_logits", student_logits, dim)
-    v = _check_logits("teacher_logits", teacher_logits, dim)
+    z, v = _check_logits("student_logits", student_logits, dim), _check_logits("teacher_logits", teacher_logits, dim)
     both = "student_logits and teacher_logits must"
     if z.shape != v.shape:
         raise ValueError(f"{both} have the same shape, got {tuple(student_logits.shape)} and {tuple(teacher_logits.shape)}")
@@ -353,7 +295,8 @@ def _check_rows(name: str, rows: Tensor, z: Tensor, dtype: torch.dtype, fix: str
 def _label_mask(labels: Tensor, z: Tensor, ignore_index: int) -> Tensor | None:
     """Which rows count, None for all. Raises where a label is none of the classes, if that can be known without waiting."""
     if isinstance(labels, Tensor) and labels.is_floating_point() and labels.numel() == z.numel():
-        hint = "alpha * soft_target_loss(...) + (1 - alpha) * torch.nn.functional.cross_entropy(student_logits, labels)"
+        hard = "torch.nn.functional.cross_entropy(student_logits.flatten(0, -2), labels.flatten(0, -2))"
+        hint = f"alpha * soft_target_loss(...) + (1 - alpha) * {hard}"
         raise ValueError(f"labels must have shape {tuple(z.shape[:-1])}, int64; for soft labels, {tuple(labels.shape)}: {hint}")
     _check_rows("labels", labels, z, torch.int64, "labels.long()")
     _check_type("ignore_index", ignore_index, int, "an int")
@@ -374,16 +317,18 @@ def _label_mask(labels: Tensor, z: Tensor, ignore_index: int) -> Tensor | None:
     return None if every else mask
 
 
-def check_temperature(T: float) -> None:
-    """Raise TypeError or ValueError unless T is a finite number above 0."""
-    if not 0 < _real("T", T) < math.inf:  # no isfinite: a compiler may hold T for a symbol
-        raise ValueError(f"T must be a finite number above 0, got {T}")
+def check_temperature(T: float) -> float:
+    """T as a Python float, since a numpy float16's square overflows. Raises unless it is finite and above 0."""
+    if 0 < (number := _real("T", T)) < math.inf:  # no isfinite: a compiler may hold T for a symbol
+        return number
+    raise ValueError(f"T must be a finite number above 0, got {T}")
 
 
-def check_alpha(alpha: float, name: str = "alpha") -> None:
-    """Raise TypeError or ValueError unless alpha is a number in [0, 1]."""
-    if not 0 <= _real(name, alpha) <= 1:
-        raise ValueError(f"{name} must lie in [0, 1], got {alpha}")
+def check_alpha(alpha: float, name: str = "alpha") -> float:
+    """alpha as a float. Raises TypeError or ValueError unless it is a number in [0, 1]."""
+    if 0 <= (number := _real(name, alpha)) <= 1:
+        return number
+    raise ValueError(f"{name} must lie in [0, 1], got {alpha}")
 
 
 def _real(name: str, value: float) -> float:

@@ -4,6 +4,7 @@ the dimension, divergences and blocks that large models ask for."""
 import math
 import shutil
 import warnings
+import weakref
 
 import pytest
 import torch
@@ -188,7 +189,7 @@ def test_what_inference_mode_made(dtype, labels):
 
 
 def test_a_mask_that_inference_mode_made_also_where_autograd_differentiates(monkeypatch):
-    monkeypatch.setitem(DIVERGENCES, "recorded", DIVERGENCES["forward"]._replace(gradient=None))
+    monkeypatch.setitem(DIVERGENCES, "recorded", lambda p, q, log_ratio: DIVERGENCES["forward"](p, q, log_ratio))
     z, v = logits(6, 5)
     z.requires_grad_()
     with torch.inference_mode():
@@ -272,6 +273,42 @@ def test_the_gradient_may_be_scaled_and_asked_for_twice():
     # A scaled gradient is rounded once, after scaling: what would underflow before does not.
     (large,) = torch.autograd.grad(2.0**10 * loss, z)
     torch.testing.assert_close(large.double(), 2**10 * exact, rtol=2e-3, atol=1e-7)
+
+
+@pytest.mark.parametrize("kind", ["normal", "inferred"])
+def test_the_teachers_logits_are_let_go_after_backward(kind):
+    z, v = logits(6, 5, dtype=torch.float32)
+    array = v.numpy()
+    alive = weakref.ref(array)
+    with torch.inference_mode(kind == "inferred"):
+        v = torch.from_numpy(array)
+    loss = distillation_loss(z.requires_grad_(), v, LABELS)
+    loss.backward()
+    del array, v
+    assert (alive() is None) == (kind == "normal")  # torch refuses to save the other, so that the loss refers to it
+
+
+def test_a_teacher_that_is_overwritten_before_a_second_derivative_is_told():
+    z, v = logits(6, 5)
+    loss = distillation_loss(z.requires_grad_(), v, LABELS)
+    v.zero_()
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        torch.autograd.grad(loss, z, create_graph=True)
+
+
+@pytest.mark.parametrize("divergence", DIVERGENCES)
+@pytest.mark.parametrize("where", ["both", "z", "v"])
+def test_classes_masked_by_the_lowest_float_have_derivatives(divergence, where):
+    z, v = logits(2, 4, dtype=torch.float32)
+    for x, name in ((z, "z"), (v, "v")):
+        x[:, 1] = torch.finfo(torch.float32).min if where in ("both", name) else 0.5
+    gradient, value = torch.func.grad_and_value(lambda z: soft_target_loss(z, v, 0.5, divergence=divergence))(z)
+    assert not value.isnan().any()
+    if value < 100:
+        assert gradient.isfinite().all()
+        expected = gradient_of(lambda z: soft_target_loss(z, v, 0.5, divergence=divergence), z)
+        finite = torch.tensor([0, 2, 3])
+        torch.testing.assert_close(gradient[:, finite], expected[:, finite])
 
 
 # ---- blocks ----

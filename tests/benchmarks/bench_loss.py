@@ -1,6 +1,6 @@
 """What `distillation_loss` costs, forward and backward, beside what others use, and how exact each is: all in turn in one run.
 
-python tests/benchmarks/bench_loss.py [--rounds 9] [--small]
+python tests/benchmarks/bench_loss.py [--rounds 9] [--small] [--device cuda]
 
 The others are written here from their definitions: torchdistill's KDLoss (log-softmax and softmax, cross-entropy beside it),
 TRL's generalised JSD at beta 0 (no T², no labels), and torchtune's forward KL in 8 chunks (no T, no labels).
@@ -8,9 +8,12 @@ TRL's generalised JSD at beta 0 (no T², no labels), and torchtune's forward KL 
 
 import argparse
 import multiprocessing
+import os
 import statistics
 import time
+import warnings
 
+os.environ.setdefault("KINETO_LOG_LEVEL", "9")  # before torch is there: its profiler tells of every start
 import torch
 import torch.nn.functional as F
 
@@ -68,16 +71,40 @@ def logits(shape, apart=1.0):
 
 def seconds(side, z, v, labels, repeats: int) -> float:
     z = z.detach().requires_grad_()
+    ready(z)
     started = time.perf_counter()
     for _ in range(repeats):
         z.grad = None
         side(z, v, labels, 4.0).backward()
+    ready(z)
     return (time.perf_counter() - started) / repeats
+
+
+def ready(x) -> None:
+    if x.is_cuda:
+        torch.cuda.synchronize()
+
+
+def waits(side, z, v, labels) -> int:
+    """How often the CPU waits for the GPU, forward and backward."""
+    z = z.detach().requires_grad_()
+    side(z, v, labels, 4.0).backward()  # the first time, torch itself may wait
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        torch.cuda.set_sync_debug_mode("warn")
+        side(z, v, labels, 4.0).backward()
+        torch.cuda.set_sync_debug_mode("default")
+    return sum("synchroniz" in str(each.message) for each in told)
 
 
 def peak_bytes(side, z, v, labels) -> int:
     """The most that torch held at a time beyond the inputs."""
     z = z.detach().requires_grad_()
+    if z.is_cuda:
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        side(z, v, labels, 4.0).backward()
+        return torch.cuda.max_memory_allocated() - before
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
         side(z, v, labels, 4.0).backward()
     held = peak = 0
@@ -107,9 +134,9 @@ def errors(T: float, apart: float) -> dict[str, tuple[float, float]]:
     return found
 
 
-def compare(shape: tuple[int, ...], rounds: int) -> None:
+def compare(shape: tuple[int, ...], rounds: int, device: str) -> None:
     torch.set_num_threads(1)
-    given = logits(shape)
+    given = [each.to(device) for each in logits(shape)]
     repeats = max(1, 200_000 // given[0].numel())
     times = {name: [] for name in SIDES}
     for _ in range(rounds + 2):
@@ -119,12 +146,15 @@ def compare(shape: tuple[int, ...], rounds: int) -> None:
     for name, side in SIDES.items():
         ratio = statistics.median(a / b for a, b in zip(times[name][2:], times["plain four lines"][2:], strict=True))
         held = peak_bytes(side, *given) / (4 * given[0].numel())
-        print(f"  {name:20s}{1e3 * statistics.median(times[name][2:]):9.3f} ms {ratio:6.2f} {held:6.1f}", flush=True)
+        waited = f"  waits {waits(side, *given)} times" if given[0].is_cuda else ""
+        print(f"  {name:20s}{1e3 * statistics.median(times[name][2:]):9.3f} ms {ratio:6.2f} {held:6.1f}{waited}", flush=True)
 
 
-def main(rounds: int, shapes: list[tuple[int, ...]]) -> None:
+def main(rounds: int, shapes: list[tuple[int, ...]], device: str) -> None:
+    if device != "cpu":
+        print(torch.cuda.get_device_name())
     for shape in shapes:  # each in a process of its own: what one leaves in the allocator makes the next quicker or slower
-        process = multiprocessing.get_context("spawn").Process(target=compare, args=(shape, rounds))
+        process = multiprocessing.get_context("spawn").Process(target=compare, args=(shape, rounds, device))
         process.start()
         process.join()
     print("relative error in float32 of the soft term, and of its gradient, (64, 1000)")
@@ -137,6 +167,7 @@ def main(rounds: int, shapes: list[tuple[int, ...]]) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--small", action="store_true", help="without (512, 32000)")
     arguments = parser.parse_args()
-    main(arguments.rounds, [shape for shape in SHAPES if not arguments.small or shape != (512, 32000)])
+    main(arguments.rounds, [shape for shape in SHAPES if not arguments.small or shape != (512, 32000)], arguments.device)
