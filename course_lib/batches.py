@@ -115,8 +115,8 @@ def batches_in_order(data: TensorDataset | DataLoader, batch_size: int):
 
 def to_device(batch, device: torch.device):
     """Return the batch on `device`: a tensor, or a list, tuple or dict of what can be moved; anything else as it is."""
-    if isinstance(batch, Tensor):
-        return batch.to(device)
+    if isinstance(batch, Tensor):  # from pinned memory a GPU fetches it while the CPU goes on; what the CPU gets must be there
+        return batch.to(device, non_blocking=device.type != "cpu")
     if isinstance(batch, Mapping):
         return {name: to_device(value, device) for name, value in batch.items()}
     return [to_device(value, device) for value in batch] if isinstance(batch, list | tuple) else batch

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
@@ -14,6 +14,8 @@ from torch.utils.data import DataLoader
 from course_lib.basics import random_state, set_random_state
 from course_lib.batches import ShuffledBatches
 from course_lib.history import History
+
+REMEMBERED = ("objective", "planned_epochs", "steps_per_epoch", "by_step", "by_epoch", "stopped_early")  # of a history
 
 
 @dataclass
@@ -45,7 +47,7 @@ class Run:
             "optimizer": self.optimizer.state_dict(),
             "order": None if self._generator() is None else self._generator().get_state(),
             "random": random_state(self.device),
-            "history": {name: value for name, value in asdict(self.history).items() if not name.startswith("_")},
+            "history": {name: getattr(self.history, name) for name in REMEMBERED},
         }
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = path.with_name(path.name + ".part")

@@ -108,7 +108,8 @@ class Match(nn.Module):
         with seeded(0):
             for ours, theirs in layers.items():
                 with _naming(ours, theirs):
-                    projectors.append(_projector(student_features[ours], teacher_features[theirs], FEATURE_LOSSES[loss]))
+                    projector = _projector(student_features[ours], teacher_features[theirs], FEATURE_LOSSES[loss])
+                    projectors.append(projector.to(student_features[ours].device))
         self.projectors = nn.ModuleList(projectors)
         with eval_mode(self):
             self(student_features, teacher_features)

@@ -22,14 +22,24 @@ class History:
     objective: str = ""
     planned_epochs: int = 0
     steps_per_epoch: int = 0
-    by_step: dict[str, list[float]] = field(default_factory=lambda: {"loss": [], "lr": []})
     by_epoch: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in OWN})
     stopped_early: bool = False
+    _by_step: dict[str, list[float]] = field(default_factory=lambda: {"loss": [], "lr": []})
     _this_epoch: dict[str, list[float]] = field(default_factory=dict, repr=False, compare=False)  # without what was None
+    _unread: list[dict] = field(default_factory=list, repr=False, compare=False)  # steps whose numbers a GPU may still compute
+
+    @property
+    def by_step(self) -> dict[str, list[float]]:
+        self._read()
+        return self._by_step
+
+    @by_step.setter
+    def by_step(self, columns: dict[str, list[float]]) -> None:
+        self._by_step = columns
 
     @property
     def steps(self) -> int:
-        return len(self.by_step["loss"])
+        return len(self._by_step["loss"]) + len(self._unread)
 
     @property
     def epochs(self) -> int:
@@ -43,22 +53,33 @@ class History:
     def add_step(self, loss: SupportsFloat, lr: float, log: Mapping[str, SupportsFloat | None] | None = None) -> None:
         """Record one step; what is None, or was logged in other steps only, is recorded as NaN.
 
-        Raises ValueError if `log` names a column that every run has anyway.
+        What lies on a GPU is read when someone asks for it, or at the end of the epoch, so that no step waits for it. Raises
+        ValueError if `log` names a column that every run has anyway.
         """
         if taken := set(log or ()) & set(OWN):
             raise ValueError(f"log must not name {', '.join(OWN)}, which a history has anyway; got {', '.join(sorted(taken))}")
-        row = {name: _number(value) for name, value in {"loss": loss, **(log or {}), "lr": lr}.items()}
-        # Only now, so that an error or a Ctrl-C in a float() leaves no half of a row.
-        self._add_columns(row)
-        for name, column in self.by_step.items():
-            value = row.get(name)
-            column.append(math.nan if value is None else value)
-            if value is not None:
-                self._this_epoch.setdefault(name, []).append(value)
+        row = {"loss": loss, **(log or {}), "lr": lr}
+        self._unread.append({name: value.detach() if _on_gpu(value) else _number(value) for name, value in row.items()})
+        if not any(map(_on_gpu, self._unread[0].values())):
+            self._read()
+
+    def _read(self) -> None:
+        """Take the steps that are unread into the columns."""
+        while self._unread:
+            row = {name: _number(value) for name, value in self._unread[0].items()}
+            # Only now, so that an error or a Ctrl-C in a float() leaves no half of a row.
+            del self._unread[0]
+            self._add_columns(row)
+            for name, column in self._by_step.items():
+                value = row.get(name)
+                column.append(math.nan if value is None else value)
+                if value is not None:
+                    self._this_epoch.setdefault(name, []).append(value)
 
     def _add_columns(self, names: Mapping) -> None:
-        new = [name for name in names if name not in self.by_step]
-        for table, rows, last in ((self.by_step, self.steps, OWN[1:2]), (self.by_epoch, self.epochs, OWN[1:])):
+        new = [name for name in names if name not in self._by_step]
+        steps = len(self._by_step["loss"])
+        for table, rows, last in ((self._by_step, steps, OWN[1:2]), (self.by_epoch, self.epochs, OWN[1:])):
             for name in new:
                 table[name] = [math.nan] * rows
             for name in last if new else ():  # they stand behind what the objective names
@@ -66,6 +87,7 @@ class History:
 
     def add_epoch(self, validation_accuracy: float | None = None) -> None:
         """Record the means of the steps since the last epoch, of each column over the steps that had it."""
+        self._read()
         if not self._this_epoch:
             raise ValueError("an epoch must have at least one step, got none: the data gave no batch")
         for name in self.by_step:
@@ -98,6 +120,10 @@ class History:
             else:
                 lines.append(f"{row + 1:5d}  " + "  ".join(f"{self.by_epoch[name][row]:9.4g}" for name in shown))
         return "\n".join(lines)
+
+
+def _on_gpu(value: object) -> bool:
+    return getattr(getattr(value, "device", None), "type", "cpu") != "cpu"
 
 
 def _number(value: SupportsFloat | None) -> float | None:

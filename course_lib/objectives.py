@@ -232,13 +232,20 @@ def rows_right(logits: Tensor, labels: Tensor, ignore_index: int = IGNORE_INDEX)
     logits: (..., num_classes); labels: int64 (...), or probabilities (..., num_classes), whose largest counts. Raises
     ValueError if they do not fit.
     """
-    labels = labels.argmax(-1) if labels.is_floating_point() else labels
-    if labels.shape != logits.shape[:-1]:
-        raise ValueError(f"labels must have shape {tuple(logits.shape[:-1])}, a label for each row; got {tuple(labels.shape)}")
-    return (logits.argmax(-1) == labels)[labels != ignore_index]
+    right, labelled = _right_and_labelled(logits, labels, ignore_index)
+    return right[labelled]
 
 
 def _accuracy(logits: Tensor, labels: Tensor, ignore_index: int) -> Tensor | None:
-    """The share of the labelled rows that are right, in [0, 1]; None where no row has a label."""
-    right = rows_right(logits, labels, ignore_index)
-    return right.float().mean() if len(right) else None
+    """The share of the labelled rows that are right, in [0, 1]. Without one None, or NaN on a GPU, which is not waited for."""
+    right, labelled = _right_and_labelled(logits, labels, ignore_index)
+    if logits.device.type == "cpu" and not labelled.any():
+        return None
+    return (right & labelled).sum() / labelled.sum()
+
+
+def _right_and_labelled(logits: Tensor, labels: Tensor, ignore_index: int) -> tuple[Tensor, Tensor]:
+    labels = labels.argmax(-1) if labels.is_floating_point() else labels
+    if labels.shape != logits.shape[:-1]:
+        raise ValueError(f"labels must have shape {tuple(logits.shape[:-1])}, a label for each row; got {tuple(labels.shape)}")
+    return logits.argmax(-1) == labels, labels != ignore_index

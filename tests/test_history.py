@@ -3,6 +3,7 @@
 import math
 
 import pytest
+import torch
 
 from course_lib.history import OWN, History
 
@@ -69,6 +70,42 @@ def test_a_logged_nan_is_not_left_out_of_its_epoch():
         history.add_step(1, 0.1, {"soft": value})
     history.add_epoch()
     assert math.isnan(history.by_epoch["soft"][0])
+
+
+class OnAGpu:
+    """Stands for a scalar whose number a GPU may still be computing: `read` counts how often someone waited for it."""
+
+    device = torch.device("cuda")
+    read = 0
+
+    def __init__(self, value):
+        self.value = value
+
+    def detach(self):
+        return self
+
+    def item(self):
+        OnAGpu.read += 1
+        return self.value
+
+
+def test_what_lies_on_a_gpu_is_read_when_someone_asks(monkeypatch):
+    monkeypatch.setattr(OnAGpu, "read", 0)
+    history = History("mine", 1, 3)
+    for step in range(3):
+        history.add_step(OnAGpu(float(step)), 0.1, {"soft": OnAGpu(0.5), "T": 2})
+    assert history.steps == 3
+    assert OnAGpu.read == 0
+    assert history.by_step == {"loss": [0, 1, 2], "soft": [0.5] * 3, "T": [2] * 3, "lr": [0.1] * 3}
+    assert OnAGpu.read == 6
+    history.add_epoch()
+    assert (history.by_epoch["loss"], history.by_epoch["soft"], OnAGpu.read) == ([1], [0.5], 6)
+    for loss in (3.0, 5.0):
+        history.add_step(OnAGpu(loss), 0.1)
+    history.add_epoch()  # which reads what nobody asked for
+    assert history.by_epoch["loss"] == [1, 4]
+    history.add_step(OnAGpu(math.nan), 0.1)
+    assert history.first_nan == 6
 
 
 @pytest.mark.parametrize("name", OWN)

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from course_lib.basics import seeded
 from course_lib.features import FEATURE_LOSSES, squared_error
+from course_lib.history import History
 from course_lib.loops import evaluate, fit, with_teacher_logits
 from course_lib.losses import distillation_loss
 from course_lib.objectives import Distillation, Features, HardLabels, Loss, value_at
@@ -152,6 +153,12 @@ def test_labels_of_another_shape_are_told():
     inputs, labels = columns()
     with pytest.raises(ValueError, match=r"labels must have shape \(24,\), a label for each row; got \(24, 1\)"):
         evaluate(network(), TensorDataset(inputs, labels[:, None]))
+
+
+def test_a_class_may_be_what_is_ignored():
+    logits, labels = torch.eye(3), torch.tensor([0, 0, 2])
+    loss = HardLabels(ignore_index=2)(lambda inputs: inputs, (logits, labels), 0.0)
+    assert loss.log["accuracy"] == 0.5  # of the two rows that count one is right
 
 
 def test_void_labels_of_another_number_count_nowhere():
@@ -528,3 +535,21 @@ def test_a_plain_function_may_return_a_tensor_and_gives_the_history_its_name():
 def test_what_is_no_loss_is_told(result, got):
     with pytest.raises(TypeError, match=f"objective must return a Loss or a scalar tensor, got {got}"):
         fit(network(), TensorDataset(*columns()), lambda student, batch, progress: result, epochs=1)
+
+
+@pytest.mark.parametrize("loss", [None, "mse", "cosine", "relations"])
+def test_no_step_reads_a_value_but_on_the_cpu(loss):
+    """The meta device has no values, so whatever reads one fails there where it would wait on a GPU."""
+    teacher, student = network(1).to("meta"), network(2).to("meta")
+    x, labels = torch.randn(6, 4, device="meta"), torch.zeros(6, dtype=torch.int64, device="meta")
+    objective = Distillation(teacher, T=linear(5, 1), divergence="jsd")
+    if loss:
+        objective = Features(teacher, student, x, {"1": "1"}, loss=loss, base=objective)
+    history = History("mine", 1, 2)
+    for each in (objective, HardLabels()):
+        result = each(student, (x, labels), 0.5)
+        result.total.backward()
+        history.add_step(result.total, 0.1, result.log)
+    assert history.steps == 2
+    with pytest.raises(RuntimeError):  # there is nothing to read: the steps above did not try
+        history.by_step["loss"]
