@@ -59,7 +59,7 @@ class History:
         if taken := set(log or ()) & set(OWN):
             raise ValueError(f"log must not name {', '.join(OWN)}, which a history has anyway; got {', '.join(sorted(taken))}")
         row = {"loss": loss, **(log or {}), "lr": lr}
-        self._unread.append({name: value.detach() if _on_gpu(value) else _number(value) for name, value in row.items()})
+        self._unread.append({name: _kept(name, value) if _on_gpu(value) else _number(value) for name, value in row.items()})
         if not any(map(_on_gpu, self._unread[0].values())):
             self._read()
 
@@ -124,6 +124,13 @@ class History:
 
 def _on_gpu(value: object) -> bool:
     return getattr(getattr(value, "device", None), "type", "cpu") != "cpu"
+
+
+def _kept(name: str, value):
+    """A number that a GPU computes, so that no graph is kept for it, and nothing that writes to its place changes it."""
+    if value.numel() != 1:
+        raise ValueError(f"{name} must be one number, got a tensor of shape {tuple(value.shape)}")
+    return value.detach().clone()
 
 
 def _number(value: SupportsFloat | None) -> float | None:

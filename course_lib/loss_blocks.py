@@ -24,21 +24,18 @@ def reduced_in_blocks(z, v, labels, mask, shares, T: float, divergence: Callable
     """Return what `losses._reduced` returns, rows or their sum over count; None for a divergence that is not known here."""
     if not knows(divergence):
         return None
-    settings = shares, T, divergence
+    given = z, v, labels, mask, shares, T, divergence
     wanted = z.requires_grad and torch.is_grad_enabled()
 
     def reduced(rows):
         return rows if reduction == "none" else rows.sum() / count
 
     def recorded(z, v, labels, mask):  # it holds no large tensor: `_Kept` lets them go after backward
-        return reduced(_recorded(z, v, labels, mask, *settings))
+        return reduced(_recorded(z, v, labels, mask, shares, T, divergence))
 
     compiling = torch.compiler.is_compiling()  # a compiler finds blocks of its own
     with torch.no_grad():
-        if compiling:
-            rows, gradient = _carefully(z, v, labels, mask, *settings, wanted)
-        else:
-            rows, gradient = in_blocks(_wide(z, v), z, v, labels, mask, *settings, wanted)
+        rows, gradient = _carefully(*given, wanted) if compiling else in_blocks(_wide(z, v), *given, wanted)
         value = reduced(rows)
     if not wanted:
         return value
@@ -185,15 +182,15 @@ def _softmax(x: Tensor) -> Tensor:
     return exponentials.div_(exponentials.sum(-1, keepdim=True))
 
 
-def _forward(p: Tensor, q: Tensor, log_ratio: Tensor) -> tuple[Tensor, Tensor]:
+def _forward_in_float64(p: Tensor, q: Tensor, log_ratio: Tensor) -> tuple[Tensor, Tensor]:
     return torch.linalg.vecdot(p, log_ratio).neg_(), q.sub_(p)
 
 
-def _reverse(p: Tensor, q: Tensor, log_ratio: Tensor) -> tuple[Tensor, Tensor]:
+def _reverse_in_float64(p: Tensor, q: Tensor, log_ratio: Tensor) -> tuple[Tensor, Tensor]:
     value = torch.linalg.vecdot(q, log_ratio)
     return value, log_ratio.sub_(value[:, None]).mul_(q)
 
 
 # What the textbook is right for, in float64: p, q, log(q / p), all of which may be overwritten -> value (rows,) and gradient
 # (rows, num_classes), as in GRADIENTS.
-IN_FLOAT64 = {DIVERGENCES["forward"]: _forward, DIVERGENCES["reverse"]: _reverse}
+IN_FLOAT64 = {DIVERGENCES["forward"]: _forward_in_float64, DIVERGENCES["reverse"]: _reverse_in_float64}

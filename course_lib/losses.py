@@ -2,9 +2,9 @@
 
 Symbols, as in Hinton, Vinyals & Dean 2015 (arXiv:1503.02531): v are the teacher's logits, z the student's, p and q their
 probabilities at temperature T. This file needs nothing but torch and may be copied as it is. With `loss_blocks.py` in the same
-package it gives the same numbers as fast as softmax and kl_div; alone it takes four times as long for ten classes, ten times
-for 2,000. It runs under autocast, torch.func, torch.compile(fullgraph=True), on the meta device and on what inference_mode
-made. Where labels are on the CPU, their range is checked, outside of compilers and vmap: no GPU is waited for.
+package it takes 1.4 times as long as softmax and kl_div for ten classes and a third for 32,000; alone 4 times for ten. It runs
+under autocast, torch.func, torch.compile(fullgraph=True), on the meta device and on what inference_mode made. Where labels are
+on the CPU, their range is checked, outside of compilers and vmap: no GPU is waited for.
 
 It keeps digits that softmax and kl_div lose. A divergence of order (1/T)² that is multiplied by T² afterwards loses half of
 them if it is a difference of logarithms: no term is taken where it would cancel (`_kl_terms`). Half precision gives float32.
@@ -61,9 +61,9 @@ def soft_target_loss(
     variation is of order 1/T: its loss and gradient grow like T.
 
     Returns a scalar in nats, float32 for half precision and otherwise of the wider input dtype; exactly 0 for equal
-    logits. A class at -inf has probability 0: it counts for nothing where both have it there, and where only one has, the
-    divergence is what its definition says, infinite perhaps. No gradient reaches teacher_logits. With no rows left it is
-    a 0 that still backpropagates. Raises TypeError or ValueError, naming the argument that is wrong.
+    logits. A class at -inf has probability 0: it counts for nothing where both have it there. Where only one has, the value is
+    what the definition says; where that is infinite, the gradient says nothing. No gradient reaches teacher_logits. With no
+    rows left it is a 0 that still backpropagates. Raises TypeError or ValueError, naming the argument that is wrong.
     """
     z, v = _check_pair(student_logits, teacher_logits, dim)
     T = check_temperature(T)
@@ -112,7 +112,7 @@ def hard_label_loss(student_logits: Tensor, labels: Tensor, *, ignore_index: int
 
 
 # ---- digits ----
-NEAR = 0.25  # for log(q / p) below this, differences are taken from series, not from the probabilities
+NEAR = 0.25  # for |log(q / p)| below this, differences are taken from series, not from the probabilities
 
 
 def _compare(z: Tensor, v: Tensor, T: float) -> tuple[Tensor, Tensor, Tensor]:
@@ -201,7 +201,7 @@ def _reduced(z, v, labels, mask, shares: tuple[float, float], T: float, divergen
     """Rows as `_recorded` gives them, or their mean where mask is true."""
     given = z, v, labels, mask, shares, T, divergence
     count = 1 if reduction == "none" else max(1, z[..., 0].numel()) if mask is None else mask.sum().clamp(min=1)
-    # torch.func differentiates what is recorded. So it is if a torch to come should not have this question any more.
+    # torch.func differentiates what is recorded; so is everything if a torch to come drops this function: slower, still right.
     transformed = not torch.compiler.is_compiling() and getattr(torch._C, "_are_functorch_transforms_active", lambda: True)()
     if HAS_BLOCKS and not transformed:
         from .loss_blocks import reduced_in_blocks

@@ -60,7 +60,7 @@ def test_the_loss_is_that_of_the_cpu(dtype, divergence, shape):
     expected, its_gradient = value_and_gradient(distillation_loss, z.double(), v.double(), labels, device="cpu", **settings)
     loss, gradient = value_and_gradient(distillation_loss, z, v, labels, device=GPU, **settings)
     assert gradient.dtype == dtype
-    assert loss.item() == pytest.approx(expected.item(), rel=2e-5)
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-10 if dtype == torch.float64 else 2e-5)
     if divergence != "tvd":  # whose gradient jumps where p and q cross
         unit, size = torch.finfo(dtype).eps, its_gradient.abs().max().item()
         torch.testing.assert_close(gradient.double(), its_gradient, rtol=8 * max(unit, 1e-7), atol=8 * max(unit, 1e-7) * size)
@@ -110,14 +110,14 @@ def test_a_seed_gives_the_same_run_and_leaves_the_cards_random_numbers_alone():
 
 def test_a_run_goes_on_as_if_nothing_had_come_between(tmp_path):
     def run(epochs_of_a_call):
-        student, data = network(2).to(GPU), points()
         for stop in epochs_of_a_call:
+            student = network(2).to(GPU)  # a new one each time: all that it has learned is in the file
             settings = {"epochs": 4, "batch_size": 32, "checkpoint": tmp_path / f"{len(epochs_of_a_call)}.pt"}
-            fit(student, data, HardLabels(), on_epoch=lambda history, stop=stop: history.epochs == stop, **settings)
-        return student
+            fit(student, points(), HardLabels(), on_epoch=lambda history, stop=stop: history.epochs == stop, **settings)
+        return student.state_dict()
 
     one, two = run([4]), run([2, 4])
-    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
+    assert all(torch.equal(one[name], two[name]) for name in one)
 
 
 def test_teacher_logits_are_cached_where_the_data_is():

@@ -81,8 +81,13 @@ class OnAGpu:
     def __init__(self, value):
         self.value = value
 
+    def numel(self):
+        return 1
+
     def detach(self):
         return self
+
+    clone = detach
 
     def item(self):
         OnAGpu.read += 1
@@ -106,6 +111,17 @@ def test_what_lies_on_a_gpu_is_read_when_someone_asks(monkeypatch):
     assert history.by_epoch["loss"] == [1, 4]
     history.add_step(OnAGpu(math.nan), 0.1)
     assert history.first_nan == 6
+
+
+def test_what_lies_on_a_gpu_must_be_a_number_and_is_kept_as_it_was_logged():
+    history, value = History("mine", 1, 1), torch.zeros((), device="meta", requires_grad=True)
+    history.add_step(value, 0.1)
+    (kept,) = (row["loss"] for row in history._unread)
+    assert kept is not value
+    assert not kept.requires_grad
+    with pytest.raises(ValueError, match=r"soft must be one number, got a tensor of shape \(2,\)"):
+        history.add_step(value, 0.1, {"soft": torch.zeros(2, device="meta")})
+    assert history.steps == 1
 
 
 @pytest.mark.parametrize("name", OWN)
