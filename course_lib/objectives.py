@@ -206,7 +206,10 @@ def distillation_terms(
     Each keeps a gradient of its own: twice the memory of their sum.
     """
     hard = hard_label_loss(student_logits, labels, ignore_index=ignore_index, dim=options.get("dim", -1))
-    return soft_target_loss(student_logits, teacher_logits, T, mask=labels != ignore_index, **options), hard
+    mask = labels != ignore_index
+    if mask.device.type == "cpu" and mask.all():
+        mask = None  # which is quicker
+    return soft_target_loss(student_logits, teacher_logits, T, mask=mask, **options), hard
 
 
 def check_objective(name: str, objective: Objective) -> None:
