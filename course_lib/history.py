@@ -59,22 +59,26 @@ class History:
         if taken := set(log or ()) & set(OWN):
             raise ValueError(f"log must not name {', '.join(OWN)}, which a history has anyway; got {', '.join(sorted(taken))}")
         row = {"loss": loss, **(log or {}), "lr": lr}
-        self._unread.append({name: _kept(name, value) if _on_gpu(value) else _number(value) for name, value in row.items()})
-        if not any(map(_on_gpu, self._unread[0].values())):
-            self._read()
+        if self._unread or any(map(_on_gpu, row.values())):
+            self._unread.append({name: _kept(name, value) if _on_gpu(value) else _number(value) for name, value in row.items()})
+        else:
+            self._add_row({name: _number(value) for name, value in row.items()})
 
     def _read(self) -> None:
         """Take the steps that are unread into the columns."""
         while self._unread:
             row = {name: _number(value) for name, value in self._unread[0].items()}
-            # Only now, so that an error or a Ctrl-C in a float() leaves no half of a row.
             del self._unread[0]
-            self._add_columns(row)
-            for name, column in self._by_step.items():
-                value = row.get(name)
-                column.append(math.nan if value is None else value)
-                if value is not None:
-                    self._this_epoch.setdefault(name, []).append(value)
+            self._add_row(row)
+
+    def _add_row(self, row: Mapping[str, float | None]) -> None:
+        """All are numbers by now, so that an error or a Ctrl-C in a float() has left no half of a row."""
+        self._add_columns(row)
+        for name, column in self._by_step.items():
+            value = row.get(name)
+            column.append(math.nan if value is None else value)
+            if value is not None:
+                self._this_epoch.setdefault(name, []).append(value)
 
     def _add_columns(self, names: Mapping) -> None:
         new = [name for name in names if name not in self._by_step]

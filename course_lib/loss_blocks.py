@@ -73,6 +73,8 @@ def in_blocks(wide: torch.dtype, z, v, labels, mask, shares, T: float, divergenc
     """Return rows (...), as `losses._recorded`, and their gradient (..., num_classes) or None, both of dtype wide."""
     num_classes, on_cpu = z.shape[-1], z.device.type == "cpu"
     step = max(1, (BLOCK if on_cpu else 128 * BLOCK) // num_classes)  # a GPU wants few large steps
+    if on_cpu and mask is not None and mask.all():
+        mask = None  # so that no row is copied
     in_float64 = IN_FLOAT64.get(divergence) if on_cpu and wide == torch.float32 and shares[0] else None
 
     def both(z, v, labels, mask, into=None):

@@ -206,10 +206,7 @@ def distillation_terms(
     Each keeps a gradient of its own: twice the memory of their sum.
     """
     hard = hard_label_loss(student_logits, labels, ignore_index=ignore_index, dim=options.get("dim", -1))
-    mask = labels != ignore_index
-    if mask.device.type == "cpu" and mask.all():
-        mask = None  # which is quicker
-    return soft_target_loss(student_logits, teacher_logits, T, mask=mask, **options), hard
+    return soft_target_loss(student_logits, teacher_logits, T, mask=labels != ignore_index, **options), hard
 
 
 def check_objective(name: str, objective: Objective) -> None:

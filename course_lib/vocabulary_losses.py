@@ -36,9 +36,8 @@ def linear_distillation_loss(
     kept, so that no logits are needed again. There are no second derivatives, and torch.func and compilers are not served:
     use `distillation_loss` there. Raises TypeError or ValueError, naming the argument that is wrong.
     """
-    losses.check_alpha(alpha)
-    losses.check_temperature(T)
-    entry, T, alpha = losses.find_divergence(divergence, beta), float(T), float(alpha)
+    alpha, T = losses.check_alpha(alpha), losses.check_temperature(T)
+    entry = losses.find_divergence(divergence, beta)
     if not knows(entry):
         raise ValueError(f"divergence must have a gradient in its table here; {divergence!r} has none")
     for whose, hidden, weight, bias in (

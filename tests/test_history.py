@@ -110,7 +110,9 @@ def test_what_lies_on_a_gpu_is_read_when_someone_asks(monkeypatch):
     history.add_epoch()  # which reads what nobody asked for
     assert history.by_epoch["loss"] == [1, 4]
     history.add_step(OnAGpu(math.nan), 0.1)
+    history.add_step(7.0, 0.1)  # which does not overtake what waits
     assert history.first_nan == 6
+    assert history.by_step["loss"][6] == 7
 
 
 def test_what_lies_on_a_gpu_must_be_a_number_and_is_kept_as_it_was_logged():
