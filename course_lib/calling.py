@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from course_lib.basics import device_of
+from course_lib.basics import device_of, to_eval
 
 
 def call(model: nn.Module, inputs: Tensor | dict) -> Any:
@@ -36,7 +36,7 @@ def call_teacher(teacher: nn.Module, inputs: Tensor | dict) -> Any:
     device = next(value.device for value in tensors if isinstance(value, Tensor))
     if device_of(teacher, device) != device:  # not otherwise: a quantized model may refuse to be moved
         teacher.to(device)
-    return call(teacher.eval(), in_dtype_of(teacher, inputs))
+    return call(to_eval(teacher), in_dtype_of(teacher, inputs))
 
 
 def dtype_of(model: nn.Module) -> torch.dtype | None:

@@ -9,7 +9,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from .losses import DIVERGENCES, _careful, _compare, _difference, _log_of_mean, _masked, _recorded, _weighted, _wide
+from .losses import DIVERGENCES, _careful, _compare, _difference, _log_of_mean, _masked, _recorded, _summed, _weighted, _wide
 
 BLOCK = 2**17  # numbers that a CPU computes with at a time, so that what is made of them stays in its cache
 SHORT = 128  # classes, below which torch's softmax is slower than its steps
@@ -20,27 +20,25 @@ def knows(divergence: Callable) -> bool:
     return _unbound(divergence) in GRADIENTS
 
 
-def reduced_in_blocks(z, v, labels, mask, shares, T: float, divergence: Callable, count, reduction: str) -> Tensor | None:
-    """Return what `losses._reduced` returns, rows or their sum over count; None for a divergence that is not known here."""
-    if not knows(divergence):
-        return None
+def summed_in_blocks(z, v, labels, mask, shares, T: float, divergence: Callable, count) -> tuple[Tensor, dict[str, Tensor]]:
+    """Return the loss, `losses._summed`, and the rows of its terms without a gradient."""
     given = z, v, labels, mask, shares, T, divergence
+    if not knows(divergence):
+        terms = _recorded(*given)
+        return _summed(terms, shares, count), terms
     wanted = z.requires_grad and torch.is_grad_enabled()
 
-    def reduced(rows):
-        return rows if reduction == "none" else rows.sum() / count
-
     def recorded(z, v, labels, mask):  # it holds no large tensor: `_Kept` lets them go after backward
-        return reduced(_recorded(z, v, labels, mask, shares, T, divergence))
+        return _summed(_recorded(z, v, labels, mask, shares, T, divergence), shares, count)
 
     compiling = torch.compiler.is_compiling()  # a compiler finds blocks of its own
     with torch.no_grad():
-        rows, gradient = _carefully(*given, wanted) if compiling else in_blocks(_wide(z, v), *given, wanted)
-        value = reduced(rows)
+        terms, gradient = _carefully(*given, wanted) if compiling else in_blocks(_wide(z, v), *given, wanted)
+        loss = _summed(terms, shares, count).to(_wide(z, v))
     if not wanted:
-        return value
+        return loss, terms
     made_of = (None, None, None, None) if compiling else (v, labels, mask, recorded)
-    return _Kept.apply(z, value, gradient.div_(count), *made_of)
+    return _Kept.apply(z, loss, gradient if count is None else gradient.div_(count), *made_of), terms
 
 
 class _Kept(torch.autograd.Function):
@@ -70,70 +68,80 @@ class _Kept(torch.autograd.Function):
 
 
 def in_blocks(wide: torch.dtype, z, v, labels, mask, shares, T: float, divergence: Callable, with_gradient: bool = True):
-    """Return rows (...), as `losses._recorded`, and their gradient (..., num_classes) or None, both of dtype wide."""
+    """Return the rows of each term, as `losses._recorded`, in float64 where it is made so, and the gradient of their sum by
+    their shares, (..., num_classes) of dtype wide, or None."""
     num_classes, on_cpu = z.shape[-1], z.device.type == "cpu"
     step = max(1, (BLOCK if on_cpu else 128 * BLOCK) // num_classes)  # a GPU wants few large steps
     if on_cpu and mask is not None and mask.all():
         mask = None  # so that no row is copied
-    in_float64 = IN_FLOAT64.get(divergence) if on_cpu and wide == torch.float32 and shares[0] else None
+    in_float64 = IN_FLOAT64.get(divergence) if on_cpu and wide == torch.float32 and "soft" in shares else None
 
     def both(z, v, labels, mask, into=None):
         if in_float64 and mask is None and len(z):
             into = torch.empty_like(z, dtype=wide) if with_gradient and into is None else into
-            rows = _quickly(z, v, labels, shares, T, in_float64, into)
-            if rows is not None:
-                return rows, into
+            terms = _quickly(z, v, labels, shares, T, in_float64, into)
+            if terms is not None:
+                return terms, into
         return _carefully(z, v, labels, mask, shares, T, divergence, with_gradient)
+
+    def shaped(terms, gradient):
+        terms = {name: rows.view(z.shape[:-1]) for name, rows in terms.items()}
+        return terms, gradient.view(z.shape) if with_gradient else None
 
     flat = *(x.reshape(-1, num_classes) for x in (z, v)), *(x if x is None else x.flatten() for x in (labels, mask))
     if mask is None and len(flat[0]) <= step:
-        rows, gradient = both(*flat)
-        return rows.view(z.shape[:-1]), gradient.view(z.shape) if with_gradient else None
-    rows, gradient, counted = z.new_zeros(len(flat[0]), dtype=wide), None, None
+        return shaped(*both(*flat))
+    terms = {name: z.new_zeros(len(flat[0]), dtype=torch.float64 if in_float64 else wide) for name in shares}
+    gradient, counted = None, None
     if with_gradient:
         gradient = z.new_empty(flat[0].shape, dtype=wide)
     if on_cpu and mask is not None:  # the other rows are skipped, where that costs no waiting
         flat, counted = (*flat[:3], None), flat[3].nonzero()[:, 0]
         if with_gradient:
             gradient.zero_()
-    for start in range(0, len(rows) if counted is None else len(counted), step):
+    for start in range(0, len(flat[0]) if counted is None else len(counted), step):
         at = slice(start, start + step) if counted is None else counted[start : start + step]
         into = gradient[at] if with_gradient and counted is None else None
-        rows[at], its_gradient = both(*(x if x is None else x[at] for x in flat), into)
+        its_terms, its_gradient = both(*(x if x is None else x[at] for x in flat), into)
+        for name, rows in its_terms.items():
+            terms[name][at] = rows.to(terms[name].dtype)
         if with_gradient and its_gradient is not into:
             gradient[at] = its_gradient
-    return rows.view(z.shape[:-1]), gradient.view(z.shape) if with_gradient else None
+    return shaped(terms, gradient)
 
 
 def _carefully(z, v, labels, mask, shares, T: float, divergence: Callable, with_gradient: bool):
-    """Rows as `losses._careful`, their gradient as exact or None; 0 where mask is false."""
+    """Rows as `losses._careful`, the gradient as exact or None; 0 where mask is false."""
     if mask is not None:
         z, v, labels = _masked(z, v, labels, mask)
     if with_gradient:
-        rows, gradient = _careful_with_gradient(z, v, labels, shares, T, divergence)
+        terms, gradient = _careful_with_gradient(z, v, labels, shares, T, divergence)
     else:
-        rows, gradient = _careful(z, v, labels, shares, T, divergence), None
+        terms, gradient = _careful(z, v, labels, shares, T, divergence), None
     if mask is not None:
-        rows, gradient = torch.where(mask, rows, 0), torch.where(mask[..., None], gradient, 0) if with_gradient else None
-    return rows, gradient
+        terms = {name: torch.where(mask, rows, 0) for name, rows in terms.items()}
+        gradient = torch.where(mask[..., None], gradient, 0) if with_gradient else None
+    return terms, gradient
 
 
-def _careful_with_gradient(z, v, labels, shares, T: float, divergence: Callable) -> tuple[Tensor, Tensor]:
-    wide, (soft, hard) = _wide(z, v), shares
+def _careful_with_gradient(z, v, labels, shares, T: float, divergence: Callable) -> tuple[dict[str, Tensor], Tensor]:
+    wide, terms = _wide(z, v), {}
     z, v = z.to(wide), v.to(wide)
-    rows, gradient = z.new_zeros(z.shape[:-1]), torch.zeros_like(z)
-    if soft:
+    gradient = torch.zeros_like(z)
+    if "soft" in shares:
         p, q, log_ratio = _compare(z, v, T)
-        rows = soft * divergence(p, q, log_ratio)
-        gradient = GRADIENTS[_unbound(divergence)](p, q, log_ratio, **getattr(divergence, "keywords", {}))
-        # The sum over the classes is 0 but for rounding, which would be multiplied by T in the end.
-        gradient = (gradient - q * gradient.sum(-1, keepdim=True)) * (soft / T)
-    if hard:
+        terms["soft"] = T * T * divergence(p, q, log_ratio)
+        if shares["soft"]:
+            gradient = GRADIENTS[_unbound(divergence)](p, q, log_ratio, **getattr(divergence, "keywords", {}))
+            # The sum over the classes is 0 but for rounding, which would be multiplied by T in the end.
+            gradient = (gradient - q * gradient.sum(-1, keepdim=True)) * (shares["soft"] * T)
+    if "hard" in shares:
         log_q, labels = torch.log_softmax(z, -1), labels[..., None]
-        rows = rows - hard * log_q.gather(-1, labels)[..., 0]
-        at_label = labels == torch.arange(z.shape[-1], device=z.device)
-        gradient = gradient + hard * (log_q.exp() - at_label.to(wide))
-    return rows, gradient
+        terms["hard"] = -log_q.gather(-1, labels)[..., 0]
+        if shares["hard"]:
+            at_label = labels == torch.arange(z.shape[-1], device=z.device)
+            gradient = gradient + shares["hard"] * (log_q.exp() - at_label.to(wide))
+    return terms, gradient
 
 
 def _centred(q: Tensor, score: Tensor) -> Tensor:
@@ -154,9 +162,8 @@ def _unbound(divergence: Callable) -> Callable:
     return divergence.func if isinstance(divergence, partial) else divergence
 
 
-def _quickly(z, v, labels, shares, T: float, in_float64, into: Tensor | None) -> Tensor | None:
-    """Rows, and in `into` the gradient, by the textbook in float64; None where its rounding would show, or a value is NaN."""
-    soft, hard = shares
+def _quickly(z, v, labels, shares, T: float, in_float64, into: Tensor | None) -> dict[str, Tensor] | None:
+    """Terms, and in `into` the gradient, by the textbook in float64; None where its rounding would show, or a value is NaN."""
     top_z = z.amax(-1, keepdim=True)
     a, b = z.double().sub_(top_z).mul_(1 / T), v.double().sub_(v.amax(-1, keepdim=True)).mul_(1 / T)
     q, p = _softmax(a), _softmax(b)
@@ -165,15 +172,17 @@ def _quickly(z, v, labels, shares, T: float, in_float64, into: Tensor | None) ->
     value, gradient = in_float64(p, q, log_ratio)
     if not value.min().item() > 1e-7:  # below, float64's rounding would be seen in float32
         return None
-    rows = value.mul_(soft)
-    if into is not None:
-        into.copy_(gradient).mul_(soft / T)
-    if hard:
+    terms = {"soft": value.mul_(T * T)}
+    if into is not None and shares["soft"]:
+        into.copy_(gradient).mul_(shares["soft"] * T)
+    elif into is not None:  # an infinite one, say, by 0 would be NaN
+        into.zero_()
+    if "hard" in shares:
         labels, q_1 = labels[:, None], _softmax(z.float() - top_z)
-        rows.sub_((z.gather(-1, labels).double() - top_z + q_1.amax(-1, keepdim=True).log_())[:, 0], alpha=hard)
-        if into is not None:
-            into.add_(q_1, alpha=hard).scatter_add_(-1, labels, q_1.new_full(labels.shape, -hard))
-    return rows.float()
+        terms["hard"] = (top_z.double() - z.gather(-1, labels) - q_1.amax(-1, keepdim=True).log_())[:, 0]
+        if into is not None and shares["hard"]:
+            into.add_(q_1, alpha=shares["hard"]).scatter_add_(-1, labels, q_1.new_full(labels.shape, -shares["hard"]))
+    return terms
 
 
 def _softmax(x: Tensor) -> Tensor:

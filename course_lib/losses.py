@@ -12,7 +12,7 @@ them if it is a difference of logarithms: no term is taken where it would cancel
 
 import math
 from collections.abc import Callable, Iterable
-from functools import partial
+from functools import partial, reduce
 from importlib.util import find_spec
 from numbers import Real
 
@@ -71,7 +71,7 @@ def soft_target_loss(
     _check_choice("reduction", reduction, ("mean", "none"))
     if mask is not None:
         _check_rows("mask", mask, z, torch.bool, "mask.bool()")
-    return _reduced(z, v, None, mask, (T * T, 0.0), T, entry, reduction)
+    return _reduced(z, v, None, mask, {"soft": 1.0}, T, entry, reduction)
 
 
 def distillation_loss(
@@ -85,20 +85,23 @@ def distillation_loss(
     beta: float = 0.5,
     ignore_index: int = -100,
     dim: int = -1,
-) -> Tensor:
+    return_terms: bool = False,
+) -> Tensor | tuple[Tensor, Tensor, Tensor]:
     """`alpha * soft_target_loss + (1 - alpha) * hard_label_loss`, the objective of Hinton et al. 2015, section 2.
 
     student_logits, teacher_logits, divergence, beta, dim: as in `soft_target_loss`. labels: int64, of the logits' shape
     without dim, so (B, C) with (B,), (B, L, V) with (B, L); for a causal language model, shifted already: each position's
     label is the next token. Rows whose label is ignore_index count in neither term. The cross-entropy is at temperature 1;
     for class weights, label smoothing or soft labels add torch's to `soft_target_loss` yourself. A term of share 0 is left out.
-    Returns a scalar, dtype as `soft_target_loss`. Raises TypeError or ValueError, naming the argument that is wrong.
+    Returns a scalar, dtype as `soft_target_loss`; with return_terms three of them, (loss, soft, hard), of which the loss alone
+    has a gradient: the two terms are for the record. Raises TypeError or ValueError, naming the argument that is wrong.
     """
     alpha = check_alpha(alpha)
     z, v = _check_pair(student_logits, teacher_logits, dim)
     mask = _label_mask(labels, z, ignore_index)
     T = check_temperature(T)
-    return _reduced(z, v, labels, mask, (alpha * T * T, 1 - alpha), T, find_divergence(divergence, beta))
+    shares, entry = {"soft": alpha, "hard": 1 - alpha}, find_divergence(divergence, beta)
+    return _reduced(z, v, labels, mask, shares, T, entry, return_terms=return_terms)
 
 
 def hard_label_loss(student_logits: Tensor, labels: Tensor, *, ignore_index: int = -100, dim: int = -1) -> Tensor:
@@ -108,7 +111,7 @@ def hard_label_loss(student_logits: Tensor, labels: Tensor, *, ignore_index: int
     """
     z = _check_logits("student_logits", student_logits, dim, least=2)
     mask = _label_mask(labels, z, ignore_index)
-    return _reduced(z, z.detach(), labels, mask, (0.0, 1.0), 1.0, _forward)
+    return _reduced(z, z.detach(), labels, mask, {"hard": 1.0}, 1.0, DIVERGENCES["forward"])
 
 
 # ---- digits ----
@@ -162,25 +165,18 @@ def _log_of_mean(x: Tensor, share: float) -> Tensor:
 
 
 # ---- the divergences: p, q and log(q / p), each (..., num_classes) -> (...), in nats ----
-def _forward(p: Tensor, q: Tensor, log_ratio: Tensor) -> Tensor:
-    return _kl_terms(p, q, log_ratio).sum(-1)
-
-
-def _reverse(p: Tensor, q: Tensor, log_ratio: Tensor) -> Tensor:
-    return _kl_terms(q, p, -log_ratio).sum(-1)
-
-
 def _jensen_shannon(p: Tensor, q: Tensor, log_ratio: Tensor, beta: float = 0.5) -> Tensor:
     m = beta * p + (1 - beta) * q
     to_p, to_q = _kl_terms(p, m, _log_of_mean(log_ratio, 1 - beta)), _kl_terms(q, m, _log_of_mean(-log_ratio, beta))
     return (beta * to_p + (1 - beta) * to_q).sum(-1)
 
 
-def _total_variation(p: Tensor, q: Tensor, log_ratio: Tensor) -> Tensor:
-    return _difference(p, q, log_ratio).abs().sum(-1) / 2
-
-
-DIVERGENCES = {"forward": _forward, "reverse": _reverse, "jsd": _jensen_shannon, "tvd": _total_variation}
+DIVERGENCES = {
+    "forward": lambda p, q, log_ratio: _kl_terms(p, q, log_ratio).sum(-1),
+    "reverse": lambda p, q, log_ratio: _kl_terms(q, p, -log_ratio).sum(-1),
+    "jsd": _jensen_shannon,
+    "tvd": lambda p, q, log_ratio: _difference(p, q, log_ratio).abs().sum(-1) / 2,
+}
 
 
 def find_divergence(divergence: str, beta: float = 0.5) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
@@ -197,38 +193,42 @@ def find_divergence(divergence: str, beta: float = 0.5) -> Callable[[Tensor, Ten
 
 
 # ---- rows ----
-def _reduced(z, v, labels, mask, shares: tuple[float, float], T: float, divergence: Callable, reduction="mean") -> Tensor:
-    """Rows as `_recorded` gives them, or their mean where mask is true."""
+def _reduced(z, v, labels, mask, shares: dict[str, float], T, divergence, reduction="mean", return_terms=False):
+    """The sum of the terms, each by its share: rows, with 0 where mask is false, or their mean where it is true."""
+    shares = shares if return_terms else {name: share for name, share in shares.items() if share}
     given = z, v, labels, mask, shares, T, divergence
-    count = 1 if reduction == "none" else max(1, z[..., 0].numel()) if mask is None else mask.sum().clamp(min=1)
+    count = None if reduction == "none" else max(1, z[..., 0].numel()) if mask is None else mask.sum().clamp(min=1)
     # torch.func differentiates what is recorded; so is everything if a torch to come drops this function: slower, still right.
     transformed = not torch.compiler.is_compiling() and getattr(torch._C, "_are_functorch_transforms_active", lambda: True)()
     if HAS_BLOCKS and not transformed:
-        from .loss_blocks import reduced_in_blocks
+        from .loss_blocks import summed_in_blocks
 
-        reduced = reduced_in_blocks(*given, count, reduction)
-        if reduced is not None:  # else it does not know the divergence
-            return reduced
-    rows = _recorded(*given)
-    return rows if reduction == "none" else rows.sum() / count
+        loss, terms = summed_in_blocks(*given, count)
+    else:
+        terms = _recorded(*given)
+        loss = _summed(terms, shares, count)
+    return (loss, *((rows.detach().sum() / count).to(loss.dtype) for rows in terms.values())) if return_terms else loss
 
 
-def _recorded(z, v, labels, mask, shares, T: float, divergence: Callable) -> Tensor:
-    """Return (...): shares[0] · divergence + shares[1] · cross-entropy of each row of z, or 0 where mask is false.
+def _summed(terms: dict[str, Tensor], shares: dict[str, float], count: int | Tensor | None) -> Tensor:
+    """The sum of the terms, each by its share, one of share 0 left out; with a count of all rows as well, divided by it."""
+    rows = reduce(torch.add, [rows * shares[name] for name, rows in terms.items() if shares[name]])
+    return rows if count is None else rows.sum() / count
 
-    autograd and torch.func differentiate it by themselves, however often.
-    """
+
+def _recorded(z, v, labels, mask, shares, T: float, divergence: Callable) -> dict[str, Tensor]:
+    """The rows of the terms, 0 where mask is false. autograd and torch.func differentiate them by themselves, however often."""
     labels, mask = (x if x is None else x.clone() for x in (labels, mask))  # autograd keeps nothing that inference_mode made
     if mask is not None:
         z, v, labels = _masked(z, v, labels, mask)
-    rows = _careful(z.detach(), v, labels, shares, T, divergence)
+    exact = _careful(z.detach(), v, labels, shares, T, divergence)
     # A derivative by -inf would be NaN: it is taken at -1e30, whose exp is 0 too, and is 0. The value is the true one.
     z, v = (x.to(_wide(x, x)).clamp(min=-1e30) for x in (z, v))
     # A row's derivatives sum to 0 but for rounding, which would be multiplied by T in the end: q times their sum comes off.
     centre = (torch.softmax(z.detach() / T, -1) * z).sum(-1, keepdim=True)
     smooth = _careful(z - (centre - centre.detach()), v, labels, shares, T, divergence)
-    rows = smooth + (rows - smooth).detach()
-    return rows if mask is None else torch.where(mask, rows, 0)
+    terms = {name: rows + (exact[name] - rows).detach() for name, rows in smooth.items()}
+    return terms if mask is None else {name: torch.where(mask, rows, 0) for name, rows in terms.items()}
 
 
 def _masked(z: Tensor, v: Tensor, labels: Tensor | None, mask: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
@@ -237,14 +237,14 @@ def _masked(z: Tensor, v: Tensor, labels: Tensor | None, mask: Tensor) -> tuple[
     return z, v, labels if labels is None else torch.where(mask, labels, 0)
 
 
-def _careful(z, v, labels, shares, T: float, divergence: Callable) -> Tensor:
-    """The value of `_recorded` where every row counts, to the last digit of its dtype."""
-    wide, (soft, hard) = _wide(z, v), shares
-    z, v = z.to(wide), v.to(wide)
-    rows = soft * divergence(*_compare(z, v, T)) if soft else z.new_zeros(z.shape[:-1])
-    if hard:
-        rows = rows - hard * torch.log_softmax(z, -1).gather(-1, labels[..., None])[..., 0]
-    return rows
+def _careful(z, v, labels, shares, T: float, divergence: Callable) -> dict[str, Tensor]:
+    """The terms that have a share, T² · divergence and cross-entropy of each row, to the last digit of their dtype."""
+    z, v, terms = z.to(_wide(z, v)), v.to(_wide(z, v)), {}
+    if "soft" in shares:
+        terms["soft"] = T * T * divergence(*_compare(z, v, T))
+    if "hard" in shares:
+        terms["hard"] = -torch.log_softmax(z, -1).gather(-1, labels[..., None])[..., 0]
+    return terms
 
 
 def _wide(logits: Tensor, other: Tensor) -> torch.dtype:

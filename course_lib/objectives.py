@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from course_lib.basics import device_of, eval_mode
+from course_lib.basics import device_of, eval_mode, to_eval
 from course_lib.batches import read_batch, to_device
 from course_lib.calling import call, call_teacher, check_apart, check_module, dtype_of, in_dtype_of, logits_in, logits_of
 from course_lib.features import Match, check_layers
@@ -101,15 +101,13 @@ class Distillation:
         inputs, labels, teacher_logits = read_batch(batch)
         # At every step: the teacher may be part of a module whose train() was called since the last one. And before the
         # student runs: frozen layers that it shares with the teacher must keep their statistics.
-        self.teacher.eval()
+        to_eval(self.teacher)
         student_logits = logits_of(student, inputs)
         if teacher_logits is None:
             teacher_logits = self.teacher_logits(inputs)
         T, alpha = value_at(self.T, progress), value_at(self.alpha, progress)
         options = {"divergence": self.divergence, "beta": self.beta, "ignore_index": self.ignore_index}
-        total = distillation_loss(student_logits, teacher_logits, labels, T, alpha, **options)
-        with torch.no_grad():  # the two terms are for the record: what they would keep for a gradient is the total's already
-            soft, hard = distillation_terms(student_logits, teacher_logits, labels, T, **options)
+        total, soft, hard = distillation_loss(student_logits, teacher_logits, labels, T, alpha, **options, return_terms=True)
         accuracy = _accuracy(student_logits, labels, self.ignore_index)
         log = {"soft": soft, "hard": hard, "T": T, "alpha": float(alpha), "accuracy": accuracy}
         return Loss(total, student_logits, log)

@@ -49,13 +49,15 @@ def linear_distillation_loss(
     mask = losses._label_mask(labels, rows, ignore_index)
     mask = torch.ones_like(labels, dtype=torch.bool) if mask is None else mask
     teacher = teacher_hidden.detach(), teacher_weight.detach(), None if teacher_bias is None else teacher_bias.detach()
-    settings = (alpha * T * T, 1 - alpha), T, entry
-    return _Linear.apply(student_hidden, student_weight, student_bias, teacher, labels.flatten(), mask.flatten(), settings)
+    shares = {name: share for name, share in (("soft", alpha), ("hard", 1 - alpha)) if share}
+    return _Linear.apply(
+        student_hidden, student_weight, student_bias, teacher, labels.flatten(), mask.flatten(), shares, T, entry
+    )
 
 
 class _Linear(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, hidden, weight, bias, teacher, labels, mask, settings):
+    def forward(ctx, hidden, weight, bias, teacher, labels, mask, shares, *settings):
         h, teacher_h = (x.reshape(-1, x.shape[-1]) for x in (hidden, teacher[0]))
         wide = torch.promote_types(hidden.dtype, torch.float32)
         total = h.new_zeros((), dtype=wide)
@@ -66,8 +68,8 @@ class _Linear(torch.autograd.Function):
             at = slice(start, start + step)
             z = torch.nn.functional.linear(h[at], weight, bias)
             v = torch.nn.functional.linear(teacher_h[at], *teacher[1:])
-            rows, gradient = in_blocks(wide, z, v, labels[at], mask[at], *settings)
-            total += rows.sum()
+            terms, gradient = in_blocks(wide, z, v, labels[at], mask[at], shares, *settings)
+            total += losses._summed(terms, shares, 1)
             gradient = gradient.to(wide)
             d_hidden[at] = gradient @ weight.to(wide)
             d_weight.addmm_(gradient.T, h[at].to(wide))
@@ -84,7 +86,7 @@ class _Linear(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx, grad):
         made = [None if x is None else (grad * x).to(y.dtype) for x, y in zip(ctx.saved_tensors, ctx.like, strict=True)]
-        return made[0].view(ctx.shape), *made[1:], None, None, None, None
+        return made[0].view(ctx.shape), *made[1:], None, None, None, None, None, None
 
 
 def top_k_soft_target_loss(

@@ -106,6 +106,38 @@ def test_the_terms_are_those_that_the_loss_weighs(z, v, labels):
     assert (0.7 * soft + 0.3 * hard).item() == pytest.approx(distillation_loss(z, v, labels, 3, 0.7).item(), abs=1e-15)
 
 
+@pytest.mark.parametrize("alpha", [0, 0.7, 1])
+def test_the_terms_may_be_returned_for_the_record(z, v, labels, alpha):
+    z.requires_grad_()
+    loss, soft, hard = distillation_loss(z, v, labels, 3, alpha, return_terms=True)
+    alone = distillation_loss(z, v, labels, 3, alpha)
+    assert loss == alone
+    assert torch.equal(*(torch.autograd.grad(each, z)[0] for each in (loss, alone)))
+    assert soft.item() == pytest.approx(soft_target_loss(z, v, 3).item(), rel=1e-15)
+    assert hard.item() == pytest.approx(hard_label_loss(z, labels).item(), rel=1e-15)
+    assert not soft.requires_grad
+    assert not hard.requires_grad
+
+
+@pytest.mark.parametrize("blocks", [True, False])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_an_infinite_term_without_a_share_is_returned_and_spoils_nothing(monkeypatch, z, v, labels, dtype, blocks):
+    monkeypatch.setattr("course_lib.losses.HAS_BLOCKS", blocks)
+    z, v = z.to(dtype).requires_grad_(), v.to(dtype)
+    v[:, (labels[0] + 1) % v.shape[-1]] = -math.inf
+    loss, soft, hard = distillation_loss(z, v, labels, 2, 0, divergence="reverse", return_terms=True)
+    assert soft == math.inf
+    assert loss == hard
+    torch.testing.assert_close(torch.autograd.grad(loss, z)[0], torch.autograd.grad(F.cross_entropy(z, labels), z)[0])
+
+    z = z.detach().clone()
+    z[:, labels] = v[:, labels] = -math.inf
+    loss, soft, hard = distillation_loss(z.requires_grad_(), v, labels, 2, 1, return_terms=True)
+    assert hard == math.inf
+    assert loss == soft
+    assert torch.autograd.grad(loss, z)[0].isfinite().all()
+
+
 # ---- mistakes that people report: what they compute differs, and is not what ours computes ----
 
 TWO_ROWS_V = torch.tensor([[3.0, 1, 0], [0, 2, 1]], dtype=torch.float64)

@@ -168,6 +168,40 @@ def test_compiled_whole_by_sequences_with_a_mask_and_a_class_at_minus_infinity(f
     torch.testing.assert_close(_both(lambda z: compiled(z, v, 2.0, mask=mask), z), (value, gradient))
 
 
+# ---- with the terms beside it ----
+
+
+@pytest.mark.parametrize("divergence", DIVERGENCES)
+@pytest.mark.parametrize("shape", [(6, 5), (300, 400), (2, 150, 400)])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_the_terms_are_what_their_functions_give(shape, divergence, dtype):
+    z, v = logits(*shape, dtype=dtype)
+    labels = torch.randint(shape[-1], shape[:-1], generator=torch.Generator().manual_seed(0))
+    for ignored in (False, True):
+        labels[..., ::3] = -100 if ignored else 1
+        loss, soft, hard = distillation_loss(z, v, labels, 4, 0.3, divergence=divergence, return_terms=True)
+        assert loss == distillation_loss(z, v, labels, 4, 0.3, divergence=divergence)
+        expected = soft_target_loss(z, v, 4, divergence=divergence, mask=labels >= 0), hard_label_loss(z, labels)
+        torch.testing.assert_close((soft, hard), expected, rtol=3e-7, atol=0)
+        assert loss.item() == pytest.approx((0.3 * soft + 0.7 * hard).item(), rel=5e-7)
+
+
+def test_the_terms_under_other_stacks(fresh_compiler):
+    z, v = logits(6, 5, dtype=torch.float32)
+
+    def all_three(z):
+        return distillation_loss(z, v, LABELS, 2.0, 0.4, return_terms=True)
+
+    expected = all_three(z)
+    torch.testing.assert_close(torch.compile(all_three, fullgraph=True, backend="aot_eager")(z), expected)
+    torch.testing.assert_close(vmap(all_three)(z[None]), tuple(each[None] for each in expected))
+    gradient, rest = grad(lambda z: (all_three(z)[0], all_three(z)[1:]), has_aux=True)(z)
+    torch.testing.assert_close(rest, expected[1:])
+    torch.testing.assert_close(gradient, gradient_of(lambda z: all_three(z)[0], z))
+    none = distillation_loss(z, v, torch.full_like(LABELS, -100), return_terms=True)
+    assert none == (0, 0, 0)
+
+
 # ---- tensors of other kinds ----
 
 
