@@ -33,12 +33,16 @@ def summed_in_blocks(z, v, labels, mask, shares, T: float, divergence: Callable,
 
     compiling = torch.compiler.is_compiling()  # a compiler finds blocks of its own
     with torch.no_grad():
-        terms, gradient = _carefully(*given, wanted) if compiling else in_blocks(_wide(z, v), *given, wanted)
+        if compiling:
+            terms, gradient = _carefully(*given, wanted)
+            gradient = gradient / count if wanted and count is not None else gradient
+        else:
+            terms, gradient = in_blocks(_wide(z, v), *given, wanted, count)
         loss = _summed(terms, shares, count).to(_wide(z, v))
     if not wanted:
         return loss, terms
     made_of = (None, None, None, None) if compiling else (v, labels, mask, recorded)
-    return _Kept.apply(z, loss, gradient if count is None else gradient.div_(count), *made_of), terms
+    return _Kept.apply(z, loss, gradient, *made_of), terms
 
 
 class _Kept(torch.autograd.Function):
@@ -62,27 +66,48 @@ class _Kept(torch.autograd.Function):
         if ctx.recorded is not None and torch.is_grad_enabled():
             made_of = [x if y is None else y for x, y in zip(normal, ctx.inferred, strict=True)]
             (gradient,) = torch.autograd.grad(ctx.recorded(z, *made_of), z, grad, create_graph=True)
+        elif ctx.recorded is not None and not _keeps_graph():
+            gradient = _multiplied(gradient, grad[..., None])
         else:
             gradient = grad[..., None] * gradient
         return gradient, None, None, None, None, None, None
 
 
-def in_blocks(wide: torch.dtype, z, v, labels, mask, shares, T: float, divergence: Callable, with_gradient: bool = True):
-    """Return the rows of each term, as `losses._recorded`, in float64 where it is made so, and the gradient of their sum by
-    their shares, (..., num_classes) of dtype wide, or None."""
+def _keeps_graph() -> bool:
+    """Whether a later backward may ask for the same again. True if torch cannot tell."""
+    return getattr(torch._C._autograd, "_get_current_graph_task_keep_graph", lambda: True)()
+
+
+def _multiplied(gradient: Tensor, factor: Tensor) -> Tensor:
+    """Their product, in the gradient's place: a second tensor of its size would be twice the memory, and time to fetch it."""
+    try:
+        return gradient.mul_(factor)
+    except RuntimeError:  # factor is a batch of several, as is_grads_batched gives
+        return gradient * factor
+
+
+def in_blocks(wide: torch.dtype, z, v, labels, mask, shares, T: float, divergence: Callable, with_gradient=True, count=None):
+    """Return the rows of each term, as `losses._recorded`, in float64 where it is made so, and a gradient or None.
+
+    The gradient is that of the rows' sum by their shares, over count if there is one: (..., num_classes), of dtype wide.
+    """
     num_classes, on_cpu = z.shape[-1], z.device.type == "cpu"
     step = max(1, (BLOCK if on_cpu else 128 * BLOCK) // num_classes)  # a GPU wants few large steps
     if on_cpu and mask is not None and mask.all():
         mask = None  # so that no row is copied
     in_float64 = IN_FLOAT64.get(divergence) if on_cpu and wide == torch.float32 and "soft" in shares else None
 
+    def over_count(gradient):  # here, while it is in the cache
+        return gradient if gradient is None or count is None else gradient.div_(count)
+
     def both(z, v, labels, mask, into=None):
         if in_float64 and mask is None and len(z):
             into = torch.empty_like(z, dtype=wide) if with_gradient and into is None else into
             terms = _quickly(z, v, labels, shares, T, in_float64, into)
             if terms is not None:
-                return terms, into
-        return _carefully(z, v, labels, mask, shares, T, divergence, with_gradient)
+                return terms, over_count(into)
+        terms, gradient = _carefully(z, v, labels, mask, shares, T, divergence, with_gradient)
+        return terms, over_count(gradient)
 
     def shaped(terms, gradient):
         terms = {name: rows.view(z.shape[:-1]) for name, rows in terms.items()}
@@ -168,8 +193,8 @@ def _quickly(z, v, labels, shares, T: float, in_float64, into: Tensor | None) ->
     a, b = z.double().sub_(top_z).mul_(1 / T), v.double().sub_(v.amax(-1, keepdim=True)).mul_(1 / T)
     q, p = _softmax(a), _softmax(b)
     # One over a row's largest probability is its sum of exponentials, since its maximum is 0.
-    log_ratio = a.sub_(b).sub_((p.amax(-1, keepdim=True) / q.amax(-1, keepdim=True)).log_())
-    value, gradient = in_float64(p, q, log_ratio)
+    shift = (p.amax(-1) / q.amax(-1)).log_()
+    value, gradient = in_float64(p, q, a.sub_(b), shift)
     if not value.min().item() > 1e-7:  # below, float64's rounding would be seen in float32
         return None
     terms = {"soft": value.mul_(T * T)}
@@ -178,30 +203,30 @@ def _quickly(z, v, labels, shares, T: float, in_float64, into: Tensor | None) ->
     elif into is not None:  # an infinite one, say, by 0 would be NaN
         into.zero_()
     if "hard" in shares:
-        labels, q_1 = labels[:, None], _softmax(z.float() - top_z)
+        labels, q_1 = labels[:, None], _softmax(z.float(), top_z)
         terms["hard"] = (top_z.double() - z.gather(-1, labels) - q_1.amax(-1, keepdim=True).log_())[:, 0]
         if into is not None and shares["hard"]:
             into.add_(q_1, alpha=shares["hard"]).scatter_add_(-1, labels, q_1.new_full(labels.shape, -shares["hard"]))
     return terms
 
 
-def _softmax(x: Tensor) -> Tensor:
-    """The softmax of rows whose maximum is 0, which torch takes long for where they are short."""
+def _softmax(x: Tensor, top: Tensor | None = None) -> Tensor:
+    """The softmax of rows whose maximum is top, or 0, which torch takes long for where they are short."""
     if x.shape[-1] >= SHORT:
         return torch.softmax(x, -1)
-    exponentials = x.exp()
+    exponentials = x.exp() if top is None else (x - top).exp_()
     return exponentials.div_(exponentials.sum(-1, keepdim=True))
 
 
-def _forward_in_float64(p: Tensor, q: Tensor, log_ratio: Tensor) -> tuple[Tensor, Tensor]:
-    return torch.linalg.vecdot(p, log_ratio).neg_(), q.sub_(p)
+def _forward_in_float64(p: Tensor, q: Tensor, difference: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
+    return shift - difference.mul_(p).sum(-1), q.sub_(p)
 
 
-def _reverse_in_float64(p: Tensor, q: Tensor, log_ratio: Tensor) -> tuple[Tensor, Tensor]:
-    value = torch.linalg.vecdot(q, log_ratio)
-    return value, log_ratio.sub_(value[:, None]).mul_(q)
+def _reverse_in_float64(p: Tensor, q: Tensor, difference: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
+    mean = torch.linalg.vecdot(q, difference)
+    return mean - shift, difference.sub_(mean[:, None]).mul_(q)
 
 
-# What the textbook is right for, in float64: p, q, log(q / p), all of which may be overwritten -> value (rows,) and gradient
-# (rows, num_classes), as in GRADIENTS.
+# What the textbook is right for, in float64: p, q, and of log(q / p) the difference of logits and the shift that comes off it,
+# all of which may be overwritten -> value (rows,) and gradient (rows, num_classes), as in GRADIENTS.
 IN_FLOAT64 = {DIVERGENCES["forward"]: _forward_in_float64, DIVERGENCES["reverse"]: _reverse_in_float64}

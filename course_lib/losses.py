@@ -7,7 +7,7 @@ under autocast, torch.func, torch.compile(fullgraph=True), on the meta device an
 on the CPU, their range is checked, outside of compilers and vmap: no GPU is waited for.
 
 It keeps digits that softmax and kl_div lose. A divergence of order (1/T)² that is multiplied by T² afterwards loses half of
-them if it is a difference of logarithms: no term is taken where it would cancel (`_kl_terms`). Half precision gives float32.
+them if it is a difference of logarithms: no term is taken where it would cancel (`_kl`). Half precision gives float32.
 """
 
 import math
@@ -57,8 +57,7 @@ def soft_target_loss(
     cross-entropy; "reverse" is KL(q‖p); "jsd" is beta KL(p‖m) + (1 - beta) KL(q‖m) with m = beta p + (1 - beta) q (Lin 1991;
     Agarwal et al. 2023). "jsd" tends to 0 towards both ends of beta; at the ends, as in TRL, 0 is "forward", 1 "reverse".
     "tvd" is the total variation, half the L1 distance: the share of its drafts that speculative decoding rejects (Leviathan
-    et al. 2023). All are multiplied by T², which keeps the gradient's size where the divergence is of order 1/T². The total
-    variation is of order 1/T: its loss and gradient grow like T.
+    et al. 2023). All are multiplied by T², which keeps the gradient's size; the total variation and its gradient grow like T.
 
     Returns a scalar in nats, float32 for half precision and otherwise of the wider input dtype; exactly 0 for equal
     logits. A class at -inf has probability 0: it counts for nothing where both have it there. Where only one has, the value is
@@ -96,10 +95,9 @@ def distillation_loss(
     Returns a scalar, dtype as `soft_target_loss`; with return_terms three of them, (loss, soft, hard), of which the loss alone
     has a gradient: the two terms are for the record. Raises TypeError or ValueError, naming the argument that is wrong.
     """
-    alpha = check_alpha(alpha)
+    alpha, T = check_alpha(alpha), check_temperature(T)
     z, v = _check_pair(student_logits, teacher_logits, dim)
     mask = _label_mask(labels, z, ignore_index)
-    T = check_temperature(T)
     shares, entry = {"soft": alpha, "hard": 1 - alpha}, find_divergence(divergence, beta)
     return _reduced(z, v, labels, mask, shares, T, entry, return_terms=return_terms)
 
@@ -129,19 +127,22 @@ def _compare(z: Tensor, v: Tensor, T: float) -> tuple[Tensor, Tensor, Tensor]:
     return torch.softmax(to_v / T, -1), torch.softmax(to_z / T, -1), log_ratio
 
 
-def _kl_terms(p: Tensor, q: Tensor, log_ratio: Tensor) -> Tensor:
-    """p log(p / q) + q - p for log_ratio = log(q / p): summed over the classes it is KL(p‖q), since p and q both sum to 1.
+def _kl(p: Tensor, q: Tensor, log_ratio: Tensor) -> Tensor:
+    """KL(p‖q), (...): the sum over the classes of p log(p / q) + q - p, since p and q both sum to 1.
 
-    With x = log_ratio and q = p e^x a term is p (e^x - 1 - x), at least 0, and 0 only where p = q, so that nothing cancels in
-    the sum; and an error in the shift that all of a row's x share changes the sum in second order only. Near 0, where
-    e^x - 1 - x itself would cancel, it is x² (1/2! + x/3! + x²/4! + …), by Horner's rule.
+    With x = log_ratio = log(q / p) and q = p e^x a term is p (e^x - 1 - x), at least 0, and 0 only where p = q, so that nothing
+    cancels in the sum. Near 0, where e^x - 1 - x itself would cancel, it is x² (1/2! + x/3! + x²/4! + …), by Horner's rule.
+    The rounding of the shift that all of a row's x share, δ, adds e^δ - 1 - δ to the sum, and e^δ - 1 is the sum of p e^x - p.
     """
     x = log_ratio.clamp(-NEAR, NEAR)
     last = 12 if x.dtype == torch.float64 else 7  # the first term left out is below half a unit of the last digit
     series = torch.full_like(x, 1 / math.factorial(last + 1))
     for k in range(last, 1, -1):
         series = series * x + 1 / math.factorial(k)
-    return torch.where(x == log_ratio, p * (series * x * x), q - p - _weighted(p, log_ratio))
+    near, excess = x == log_ratio, series * x * x
+    kl = torch.where(near, p * excess, q - p - _weighted(p, log_ratio)).sum(-1)
+    shift = torch.where(near, p * (x + excess), q - p).sum(-1)
+    return kl - torch.minimum(kl, shift * shift / 2).detach()
 
 
 def _difference(p: Tensor, q: Tensor, log_ratio: Tensor) -> Tensor:
@@ -167,13 +168,13 @@ def _log_of_mean(x: Tensor, share: float) -> Tensor:
 # ---- the divergences: p, q and log(q / p), each (..., num_classes) -> (...), in nats ----
 def _jensen_shannon(p: Tensor, q: Tensor, log_ratio: Tensor, beta: float = 0.5) -> Tensor:
     m = beta * p + (1 - beta) * q
-    to_p, to_q = _kl_terms(p, m, _log_of_mean(log_ratio, 1 - beta)), _kl_terms(q, m, _log_of_mean(-log_ratio, beta))
-    return (beta * to_p + (1 - beta) * to_q).sum(-1)
+    to_p, to_q = _kl(p, m, _log_of_mean(log_ratio, 1 - beta)), _kl(q, m, _log_of_mean(-log_ratio, beta))
+    return beta * to_p + (1 - beta) * to_q
 
 
 DIVERGENCES = {
-    "forward": lambda p, q, log_ratio: _kl_terms(p, q, log_ratio).sum(-1),
-    "reverse": lambda p, q, log_ratio: _kl_terms(q, p, -log_ratio).sum(-1),
+    "forward": _kl,
+    "reverse": lambda p, q, log_ratio: _kl(q, p, -log_ratio),
     "jsd": _jensen_shannon,
     "tvd": lambda p, q, log_ratio: _difference(p, q, log_ratio).abs().sum(-1) / 2,
 }
@@ -196,16 +197,15 @@ def find_divergence(divergence: str, beta: float = 0.5) -> Callable[[Tensor, Ten
 def _reduced(z, v, labels, mask, shares: dict[str, float], T, divergence, reduction="mean", return_terms=False):
     """The sum of the terms, each by its share: rows, with 0 where mask is false, or their mean where it is true."""
     shares = shares if return_terms else {name: share for name, share in shares.items() if share}
-    given = z, v, labels, mask, shares, T, divergence
     count = None if reduction == "none" else max(1, z[..., 0].numel()) if mask is None else mask.sum().clamp(min=1)
     # torch.func differentiates what is recorded; so is everything if a torch to come drops this function: slower, still right.
     transformed = not torch.compiler.is_compiling() and getattr(torch._C, "_are_functorch_transforms_active", lambda: True)()
     if HAS_BLOCKS and not transformed:
         from .loss_blocks import summed_in_blocks
 
-        loss, terms = summed_in_blocks(*given, count)
+        loss, terms = summed_in_blocks(z, v, labels, mask, shares, T, divergence, count)
     else:
-        terms = _recorded(*given)
+        terms = _recorded(z, v, labels, mask, shares, T, divergence)
         loss = _summed(terms, shares, count)
     return (loss, *((rows.detach().sum() / count).to(loss.dtype) for rows in terms.values())) if return_terms else loss
 

@@ -309,6 +309,27 @@ def test_the_gradient_may_be_scaled_and_asked_for_twice():
     torch.testing.assert_close(large.double(), 2**10 * exact, rtol=2e-3, atol=1e-7)
 
 
+@pytest.mark.parametrize("reduction", ["mean", "none"])
+def test_what_is_kept_serves_each_backward_whatever_becomes_of_what_it_gave(reduction):
+    z, v = logits(6, 5, dtype=torch.float32)
+    expected = gradient_of(lambda z: 3 * soft_target_loss(z, v, 2.0, reduction=reduction).sum(), z)
+    loss = 3 * soft_target_loss(z.requires_grad_(), v, 2.0, reduction=reduction).sum()
+    for keeps in (True, True, False):
+        (gradient,) = torch.autograd.grad(loss, z, retain_graph=keeps)
+        torch.testing.assert_close(gradient, expected)
+        gradient.zero_()
+    with pytest.raises(RuntimeError, match="backward through the graph a second time"):
+        torch.autograd.grad(loss, z)
+
+
+def test_a_batch_of_gradients_at_once():
+    z, v = logits(6, 5)
+    rows = soft_target_loss(z.requires_grad_(), v, reduction="none")
+    (jacobian,) = torch.autograd.grad(rows, z, torch.eye(6, dtype=z.dtype), is_grads_batched=True)
+    expected = gradient_of(lambda z: soft_target_loss(z, v, reduction="none").sum(), z)
+    torch.testing.assert_close(jacobian, torch.eye(6)[..., None] * expected)
+
+
 @pytest.mark.parametrize("kind", ["normal", "inferred"])
 def test_the_teachers_logits_are_let_go_after_backward(kind):
     z, v = logits(6, 5, dtype=torch.float32)
@@ -385,12 +406,28 @@ def test_no_digit_is_lost_in_large_rows(divergence, T, apart):
     torch.testing.assert_close(found[1].double(), expected[1], rtol=1e-5, atol=2e-6 * size)
 
 
-def test_peak_memory_is_twice_the_logits():
+@pytest.mark.parametrize("divergence", ["forward", "reverse", "jsd"])
+@pytest.mark.parametrize("num_classes", [2, 10, 5000])
+@pytest.mark.parametrize("T", [1, 100, 1000])
+@pytest.mark.parametrize("apart", [0.001, 0.03])
+@pytest.mark.parametrize("offset", [0, 300])
+def test_no_digit_is_lost_where_student_and_teacher_nearly_agree(divergence, num_classes, T, apart, offset):
+    v, noise = logits(16, num_classes, dtype=torch.float32)
+    v = 3 * v + offset
+    z = v + apart * noise
+    value, gradient = _both(lambda z: soft_target_loss(z, v, T, divergence=divergence), z)
+    expected = _both(lambda z: soft_target_loss(z, v.double(), T, divergence=divergence), z.double())
+    assert value.item() == pytest.approx(expected[0].item(), rel=1e-6)
+    torch.testing.assert_close(gradient.double(), expected[1], rtol=0, atol=1e-6 * expected[1].norm().item())
+
+
+def test_peak_memory_is_that_of_the_gradient():
     shape = 256, 8000
     z, v = logits(*shape, dtype=torch.float32)
     labels = torch.zeros(256, dtype=torch.int64)
     peaks = [peak_memory(loss, z, v, labels) / (z.numel() * 4) for loss in (distillation_loss, plain)]
-    assert peaks[0] < 2.5  # blocks, as a share of logits as few as these
+    # One gradient, and blocks, as a share of logits as few as these; two of it where torch cannot tell that one is enough.
+    assert peaks[0] < (1.7 if hasattr(torch._C._autograd, "_get_current_graph_task_keep_graph") else 2.5)
     assert peaks[1] > 4.5
 
 
