@@ -205,7 +205,7 @@ def _quickly(z, v, labels, shares, T: float, in_float64, into: Tensor | None) ->
     if "hard" in shares:
         labels, q_1 = labels[:, None], _softmax(z.float(), top_z)
         terms["hard"] = (top_z.double() - z.gather(-1, labels) - q_1.amax(-1, keepdim=True).log_())[:, 0]
-        if into is not None and shares["hard"]:
+        if into is not None:
             into.add_(q_1, alpha=shares["hard"]).scatter_add_(-1, labels, q_1.new_full(labels.shape, -shares["hard"]))
     return terms
 

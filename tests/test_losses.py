@@ -128,6 +128,7 @@ def test_an_infinite_term_without_a_share_is_returned_and_spoils_nothing(monkeyp
     loss, soft, hard = distillation_loss(z, v, labels, 2, 0, divergence="reverse", return_terms=True)
     assert soft == math.inf
     assert loss == hard
+    assert (loss.requires_grad, soft.requires_grad, hard.requires_grad) == (True, False, False)
     torch.testing.assert_close(torch.autograd.grad(loss, z)[0], torch.autograd.grad(F.cross_entropy(z, labels), z)[0])
 
     z = z.detach().clone()

@@ -421,6 +421,24 @@ def test_no_digit_is_lost_where_student_and_teacher_nearly_agree(divergence, num
     torch.testing.assert_close(gradient.double(), expected[1], rtol=0, atol=1e-6 * expected[1].norm().item())
 
 
+@pytest.mark.parametrize("num_classes", [10, 400])
+@pytest.mark.parametrize("divergence", DIVERGENCES)
+def test_logits_all_of_which_are_large(num_classes, divergence):
+    z, v = logits(16, num_classes, dtype=torch.float32)
+    labels = torch.arange(16) % num_classes
+    found = _both(lambda z: distillation_loss(z, v + 1024, labels, divergence=divergence), z + 1024)
+    z, v = ((x + 1024 - 1024).double() for x in (z, v))  # rounded as they were
+    expected = _both(lambda z: distillation_loss(z, v, labels, divergence=divergence), z)
+    torch.testing.assert_close([each.double() for each in found], list(expected), rtol=2e-6, atol=1e-7)
+
+
+def test_a_shift_of_all_logits_gives_no_less_than_0():
+    v = torch.randn(5000, 10, generator=torch.Generator().manual_seed(0))
+    for divergence in ("forward", "reverse", "jsd"):
+        rows = soft_target_loss(v + 300, v, 1.0, divergence=divergence, reduction="none")
+        assert rows.min() >= 0
+
+
 def test_peak_memory_is_that_of_the_gradient():
     shape = 256, 8000
     z, v = logits(*shape, dtype=torch.float32)
