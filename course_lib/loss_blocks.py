@@ -1,6 +1,6 @@
 """What makes `losses` fast: value and gradient in one go, by blocks that stay in a CPU's cache, in float64 if that is safe.
 
-`losses` is complete without this file, and slower. Symbols as there. All that it makes and keeps for backward is the gradient.
+`losses` is complete without this file, and slower. Symbols as there. It makes and keeps the gradient alone, for backward.
 """
 
 from collections.abc import Callable
@@ -9,9 +9,10 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from .losses import DIVERGENCES, _careful, _compare, _difference, _log_of_mean, _masked, _recorded, _summed, _weighted, _wide
+from .losses import DIVERGENCES, _balanced, _careful, _compare, _log_of_mean, _masked, _recorded, _summed, _weighted, _wide
 
 BLOCK = 2**17  # numbers that a CPU computes with at a time, so that what is made of them stays in its cache
+SMALL, LARGE = 1e-7, 1e6  # nats, between which float64 has the digits of a float32 to spare
 SHORT = 128  # classes, below which torch's softmax is slower than its steps
 
 
@@ -28,7 +29,7 @@ def summed_in_blocks(z, v, labels, mask, shares, T: float, divergence: Callable,
         return _summed(terms, shares, count), terms
     wanted = z.requires_grad and torch.is_grad_enabled()
 
-    def recorded(z, v, labels, mask):  # it holds no large tensor: `_Kept` lets them go after backward
+    def recorded(z, v, labels, mask):  # takes the tensors as arguments, for `_Kept` to let them go after backward
         return _summed(_recorded(z, v, labels, mask, shares, T, divergence), shares, count)
 
     compiling = torch.compiler.is_compiling()  # a compiler finds blocks of its own
@@ -53,23 +54,30 @@ class _Kept(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, z, value, gradient, v, labels, mask, recorded):
-        # torch refuses to save what inference_mode made: that is referred to, as long as the loss is there.
+        # What inference_mode made torch refuses to save; the loss refers to it as long as it is there itself.
         ctx.inferred = [x if x is not None and x.is_inference() else None for x in (v, labels, mask)]
         normal = [None if x is None or x.is_inference() else x for x in (v, labels, mask)]
         ctx.save_for_backward(z, gradient, *normal)
-        ctx.recorded = recorded
+        ctx.recorded, ctx.spent = recorded, False
         return value.clone()
 
     @staticmethod
     def backward(ctx, grad):
         z, gradient, *normal = ctx.saved_tensors
-        if ctx.recorded is not None and torch.is_grad_enabled():
-            made_of = [x if y is None else y for x, y in zip(normal, ctx.inferred, strict=True)]
-            (gradient,) = torch.autograd.grad(ctx.recorded(z, *made_of), z, grad, create_graph=True)
-        elif ctx.recorded is not None and not _keeps_graph():
-            gradient = _multiplied(gradient, grad[..., None])
-        else:
+        if ctx.recorded is None:
             gradient = grad[..., None] * gradient
+        elif torch.is_grad_enabled() or ctx.spent:
+            made_of = [x if y is None else y for x, y in zip(normal, ctx.inferred, strict=True)]
+            create_graph = torch.is_grad_enabled()
+            with torch.enable_grad():
+                z = z.view_as(z)  # a tensor of its own, lest the hooks of z are called here and then once more
+                loss = ctx.recorded(z, *made_of)
+            (gradient,) = torch.autograd.grad(loss, z, grad, create_graph=create_graph)
+        elif _keeps_graph():
+            gradient = grad[..., None] * gradient
+        else:
+            ctx.spent = True  # should this backward fail on its way, another may come
+            gradient = _multiplied(gradient, grad[..., None])
         return gradient, None, None, None, None, None, None
 
 
@@ -79,7 +87,7 @@ def _keeps_graph() -> bool:
 
 
 def _multiplied(gradient: Tensor, factor: Tensor) -> Tensor:
-    """Their product, in the gradient's place: a second tensor of its size would be twice the memory, and time to fetch it."""
+    """Their product, in the gradient's place: a second tensor of its size would take memory, and the time to fetch that."""
     try:
         return gradient.mul_(factor)
     except RuntimeError:  # factor is a batch of several, as is_grads_batched gives
@@ -101,13 +109,19 @@ def in_blocks(wide: torch.dtype, z, v, labels, mask, shares, T: float, divergenc
         return gradient if gradient is None or count is None else gradient.div_(count)
 
     def both(z, v, labels, mask, into=None):
-        if in_float64 and mask is None and len(z):
-            into = torch.empty_like(z, dtype=wide) if with_gradient and into is None else into
-            terms = _quickly(z, v, labels, shares, T, in_float64, into)
-            if terms is not None:
-                return terms, over_count(into)
-        terms, gradient = _carefully(z, v, labels, mask, shares, T, divergence, with_gradient)
-        return terms, over_count(gradient)
+        if not in_float64 or mask is not None or not len(z):
+            terms, gradient = _carefully(z, v, labels, mask, shares, T, divergence, with_gradient)
+            return terms, over_count(gradient)
+        into = torch.empty_like(z, dtype=wide) if with_gradient and into is None else into
+        terms, doubtful = _quickly(z, v, labels, shares, T, in_float64, into)
+        if doubtful is not None:
+            z, v, labels = (x if x is None else x[doubtful] for x in (z, v, labels))
+            its_terms, its_gradient = _carefully(z, v, labels, None, shares, T, divergence, with_gradient)
+            for name, rows in its_terms.items():
+                terms[name][doubtful] = rows.to(terms[name].dtype)
+            if with_gradient:
+                into[doubtful] = its_gradient
+        return terms, over_count(into)
 
     def shaped(terms, gradient):
         terms = {name: rows.view(z.shape[:-1]) for name, rows in terms.items()}
@@ -176,10 +190,10 @@ def _centred(q: Tensor, score: Tensor) -> Tensor:
 
 # p, q, log(q / p), each (..., num_classes) -> T times the divergence's derivative by z, up to a multiple of q in each row.
 GRADIENTS = {
-    DIVERGENCES["forward"]: _difference,
+    DIVERGENCES["forward"]: _balanced,
     DIVERGENCES["reverse"]: lambda p, q, log_ratio: _centred(q, log_ratio),
     DIVERGENCES["jsd"]: lambda p, q, log_ratio, beta=0.5: _centred(q, (beta - 1) * _log_of_mean(-log_ratio, beta)),
-    DIVERGENCES["tvd"]: lambda p, q, log_ratio: _centred(q, _difference(p, q, log_ratio).sign() / 2),
+    DIVERGENCES["tvd"]: lambda p, q, log_ratio: _centred(q, _balanced(p, q, log_ratio).sign() / 2),
 }
 
 
@@ -187,16 +201,20 @@ def _unbound(divergence: Callable) -> Callable:
     return divergence.func if isinstance(divergence, partial) else divergence
 
 
-def _quickly(z, v, labels, shares, T: float, in_float64, into: Tensor | None) -> dict[str, Tensor] | None:
-    """Terms, and in `into` the gradient, by the textbook in float64; None where its rounding would show, or a value is NaN."""
+def _quickly(z, v, labels, shares, T: float, in_float64, into: Tensor | None) -> tuple[dict[str, Tensor], Tensor | None]:
+    """Terms, and in `into` the gradient, by the textbook in float64; and the numbers of the rows for which that does not do.
+
+    It does not where its rounding would show in float32, nor where a value is infinite, NaN or as good as infinite.
+    """
     top_z = z.amax(-1, keepdim=True)
     a, b = z.double().sub_(top_z).mul_(1 / T), v.double().sub_(v.amax(-1, keepdim=True)).mul_(1 / T)
     q, p = _softmax(a), _softmax(b)
     # One over a row's largest probability is its sum of exponentials, since its maximum is 0.
     shift = (p.amax(-1) / q.amax(-1)).log_()
-    value, gradient = in_float64(p, q, a.sub_(b), shift)
-    if not value.min().item() > 1e-7:  # below, float64's rounding would be seen in float32
-        return None
+    # A class that both have at -inf has no difference; one that only one of them has is beyond LARGE, unless it has no weight.
+    value, gradient = in_float64(p, q, a.clamp_(min=-1e300).sub_(b.clamp_(min=-1e300)), shift)
+    low, high = (each.item() for each in value.aminmax())
+    doubtful = None if low > SMALL and high < LARGE else (~((value > SMALL) & (value < LARGE))).nonzero()[:, 0]
     terms = {"soft": value.mul_(T * T)}
     if into is not None and shares["soft"]:
         into.copy_(gradient).mul_(shares["soft"] * T)
@@ -207,7 +225,7 @@ def _quickly(z, v, labels, shares, T: float, in_float64, into: Tensor | None) ->
         terms["hard"] = (top_z.double() - z.gather(-1, labels) - q_1.amax(-1, keepdim=True).log_())[:, 0]
         if into is not None:
             into.add_(q_1, alpha=shares["hard"]).scatter_add_(-1, labels, q_1.new_full(labels.shape, -shares["hard"]))
-    return terms
+    return terms, doubtful
 
 
 def _softmax(x: Tensor, top: Tensor | None = None) -> Tensor:
@@ -224,7 +242,8 @@ def _forward_in_float64(p: Tensor, q: Tensor, difference: Tensor, shift: Tensor)
 
 def _reverse_in_float64(p: Tensor, q: Tensor, difference: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
     mean = torch.linalg.vecdot(q, difference)
-    return mean - shift, difference.sub_(mean[:, None]).mul_(q)
+    gradient = difference.sub_(mean[:, None]).mul_(q)
+    return mean - shift, gradient.addcmul_(q, gradient.sum(-1, keepdim=True), value=-1)  # its sum is 0, but for rounding
 
 
 # What the textbook is right for, in float64: p, q, and of log(q / p) the difference of logits and the shift that comes off it,

@@ -1,13 +1,13 @@
 """Soft targets, the divergences between them, and the distillation loss.
 
 Symbols, as in Hinton, Vinyals & Dean 2015 (arXiv:1503.02531): v are the teacher's logits, z the student's, p and q their
-probabilities at temperature T. This file needs nothing but torch and may be copied as it is. With `loss_blocks.py` in the same
-package it takes 1.4 times as long as softmax and kl_div for ten classes, and less for 32,000; alone 4 times for ten. It runs
-under autocast, torch.func, torch.compile(fullgraph=True), on the meta device and on what inference_mode made. Where labels are
-on the CPU, their range is checked, outside of compilers and vmap: no GPU is waited for.
+probabilities at temperature T. This file needs nothing but torch and may be copied as it is; alone it takes 4 times as long as
+kl_div and cross_entropy for ten classes, with `loss_blocks.py` in the same package 1.4 times. It runs under autocast,
+torch.func, torch.compile(fullgraph=True), on the meta device and on what inference_mode made. The range of labels is checked
+on the CPU, outside of compilers and vmap: no GPU is waited for.
 
-It keeps digits that softmax and kl_div lose. A divergence of order (1/T)² that is multiplied by T² afterwards loses half of
-them if it is a difference of logarithms: no term is taken where it would cancel (`_kl`). Half precision gives float32.
+It keeps the digits that a difference of logarithms loses, which is of order (1/T)² and is multiplied by T² afterwards: none is
+taken where it would cancel (`_kl`). Half precision gives float32.
 """
 
 import math
@@ -19,7 +19,6 @@ from numbers import Real
 import torch
 from torch import Tensor
 
-# Looked for here, and loaded at the first call.
 HAS_BLOCKS = bool(__package__) and find_spec(".loss_blocks", __package__) is not None
 
 
@@ -30,8 +29,7 @@ def soft_targets(logits: Tensor, T: float, dim: int = -1) -> Tensor:
     rounded only at the end. Differentiable. Raises TypeError or ValueError, naming the argument that is wrong.
     """
     _check_logits("logits", logits, dim, least=int(dim == -1))
-    T = check_temperature(T)
-    wide = logits.to(_wide(logits, logits))
+    T, wide = check_temperature(T), logits.to(_wide(logits, logits))
     # The maximum comes off before the division by T: 2000 / 0.05 would round away what tells two large logits apart.
     top = wide.detach().amax(dim, keepdim=True) if wide.numel() else wide
     return torch.softmax((wide - top) / T, dim).to(logits.dtype)
@@ -57,7 +55,7 @@ def soft_target_loss(
     cross-entropy; "reverse" is KL(q‖p); "jsd" is beta KL(p‖m) + (1 - beta) KL(q‖m) with m = beta p + (1 - beta) q (Lin 1991;
     Agarwal et al. 2023). "jsd" tends to 0 towards both ends of beta; at the ends, as in TRL, 0 is "forward", 1 "reverse".
     "tvd" is the total variation, half the L1 distance: the share of its drafts that speculative decoding rejects (Leviathan
-    et al. 2023). All are multiplied by T², which keeps the gradient's size; the total variation and its gradient grow like T.
+    et al. 2023). All are multiplied by T², which keeps the gradient's size, but "tvd" and its gradient grow like T.
 
     Returns a scalar in nats, float32 for half precision and otherwise of the wider input dtype; exactly 0 for equal
     logits. A class at -inf has probability 0: it counts for nothing where both have it there. Where only one has, the value is
@@ -65,8 +63,7 @@ def soft_target_loss(
     rows left it is a 0 that still backpropagates. Raises TypeError or ValueError, naming the argument that is wrong.
     """
     z, v = _check_pair(student_logits, teacher_logits, dim)
-    T = check_temperature(T)
-    entry = find_divergence(divergence, beta)
+    T, entry = check_temperature(T), find_divergence(divergence, beta)
     _check_choice("reduction", reduction, ("mean", "none"))
     if mask is not None:
         _check_rows("mask", mask, z, torch.bool, "mask.bool()")
@@ -95,11 +92,10 @@ def distillation_loss(
     Returns a scalar, dtype as `soft_target_loss`; with return_terms three of them, (loss, soft, hard), of which the loss alone
     has a gradient: the two terms are for the record. Raises TypeError or ValueError, naming the argument that is wrong.
     """
-    alpha, T = check_alpha(alpha), check_temperature(T)
+    alpha, T, entry = check_alpha(alpha), check_temperature(T), find_divergence(divergence, beta)
     z, v = _check_pair(student_logits, teacher_logits, dim)
     mask = _label_mask(labels, z, ignore_index)
-    shares, entry = {"soft": alpha, "hard": 1 - alpha}, find_divergence(divergence, beta)
-    return _reduced(z, v, labels, mask, shares, T, entry, return_terms=return_terms)
+    return _reduced(z, v, labels, mask, {"soft": alpha, "hard": 1 - alpha}, T, entry, return_terms=return_terms)
 
 
 def hard_label_loss(student_logits: Tensor, labels: Tensor, *, ignore_index: int = -100, dim: int = -1) -> Tensor:
@@ -113,7 +109,7 @@ def hard_label_loss(student_logits: Tensor, labels: Tensor, *, ignore_index: int
 
 
 # ---- digits ----
-NEAR = 0.25  # for |log(q / p)| below this, differences are taken from series, not from the probabilities
+NEAR, FAR = 0.25, 8.0  # log(q / p) within which KL is a series, and up to which q is taken for p e^log(q / p)
 
 
 def _compare(z: Tensor, v: Tensor, T: float) -> tuple[Tensor, Tensor, Tensor]:
@@ -122,34 +118,42 @@ def _compare(z: Tensor, v: Tensor, T: float) -> tuple[Tensor, Tensor, Tensor]:
     to_z, to_v = z - top_z, v - top_v  # as in soft_targets, the maximum comes off first
     # Times 1 / T, not over T: torch 2.4's compiler fails where what softmax takes, below, is used elsewhere too.
     log_sum_z, log_sum_v = ((x * (1 / T)).exp().sum(-1, keepdim=True).log() for x in (to_z, to_v))
-    # From z - v itself: as a difference of two logarithms, log(q / p) would keep few digits where T is large.
-    log_ratio = ((z - v) - (top_z - top_v)) / T - (log_sum_z - log_sum_v)
+    # From z - v itself, with what rounding took: of a difference of logarithms few digits would be left where T is large.
+    log_ratio = ((z - v) - (top_z - top_v) + (_lost(z.detach(), v) - _lost(top_z, top_v))) / T - (log_sum_z - log_sum_v)
     return torch.softmax(to_v / T, -1), torch.softmax(to_z / T, -1), log_ratio
+
+
+def _lost(a: Tensor, b: Tensor) -> Tensor:
+    """What rounding took from a - b, exactly (Knuth's TwoSum); 0 where one of them is infinite."""
+    difference, of_b = a - b, (a - b) - a
+    return ((a - (difference - of_b)) - (b + of_b)).nan_to_num(0.0, 0.0, 0.0)
 
 
 def _kl(p: Tensor, q: Tensor, log_ratio: Tensor) -> Tensor:
     """KL(p‖q), (...): the sum over the classes of p log(p / q) + q - p, since p and q both sum to 1.
 
-    With x = log_ratio = log(q / p) and q = p e^x a term is p (e^x - 1 - x), at least 0, and 0 only where p = q, so that nothing
-    cancels in the sum. Near 0, where e^x - 1 - x itself would cancel, it is x² (1/2! + x/3! + x²/4! + …), by Horner's rule.
-    The rounding of the shift that all of a row's x share, δ, adds e^δ - 1 - δ to the sum, and e^δ - 1 is the sum of p e^x - p.
+    With x = log_ratio and q = p e^x a term is p (e^x - 1 - x), at least 0, and 0 only where p = q, so that nothing cancels in
+    the sum. Near 0, where e^x - 1 - x itself would cancel, it is x² (1/2! + x/3! + x²/4! + …), by Horner's rule. An error δ of
+    the log_sums is in each x of a row: e^δ - 1 - δ, nearly δ²/2, is too much in the sum. δ is nearly the sum of p e^x - p.
     """
     x = log_ratio.clamp(-NEAR, NEAR)
     last = 12 if x.dtype == torch.float64 else 7  # the first term left out is below half a unit of the last digit
     series = torch.full_like(x, 1 / math.factorial(last + 1))
     for k in range(last, 1, -1):
         series = series * x + 1 / math.factorial(k)
-    near, excess = x == log_ratio, series * x * x
-    kl = torch.where(near, p * excess, q - p - _weighted(p, log_ratio)).sum(-1)
-    shift = torch.where(near, p * (x + excess), q - p).sum(-1)
-    return kl - torch.minimum(kl, shift * shift / 2).detach()
+    difference = _difference(p, q, log_ratio)
+    kl = torch.where(x == log_ratio, p * (series * x * x), difference - _weighted(p, log_ratio)).sum(-1)
+    return kl - torch.minimum(kl, difference.sum(-1) ** 2 / 2).detach()  # no less than 0; and its derivative is 0
 
 
 def _difference(p: Tensor, q: Tensor, log_ratio: Tensor) -> Tensor:
-    """q - p, which keeps its digits where the two are near each other, and sums to 0 over the classes."""
-    difference = torch.where(log_ratio.abs() < NEAR, p * torch.expm1(log_ratio.clamp(-NEAR, NEAR)), q - p)
-    # Else the rounding of the shift that all of a row's log_ratio share would show in first order.
-    return difference - p * difference.sum(-1, keepdim=True)
+    """q - p, which keeps its digits where the two are near each other."""
+    return torch.where(log_ratio < FAR, p * torch.expm1(log_ratio.clamp(max=FAR)), q - p)
+
+
+def _balanced(p: Tensor, q: Tensor, log_ratio: Tensor) -> Tensor:
+    difference = _difference(p, q, log_ratio)
+    return difference - p * difference.sum(-1, keepdim=True)  # without the error δ that `_kl` tells of
 
 
 def _weighted(p: Tensor, x: Tensor) -> Tensor:
@@ -160,7 +164,7 @@ def _weighted(p: Tensor, x: Tensor) -> Tensor:
 def _log_of_mean(x: Tensor, share: float) -> Tensor:
     """log(1 - share + share · e^x), without overflow for large x or cancellation for small."""
     # Of the two forms, 1 + share (e^x - 1) and e^x (1 + (1 - share) (e^-x - 1)), the one whose small number is exact.
-    up = x > (0 if share == 0.5 else math.copysign(80, 0.5 - share))  # e^80 is within float32
+    up = x > (0 if share == 0.5 else 80 if share < 0.5 else -80)  # e^80 is within float32
     small = torch.expm1(torch.where(up, -x, x))
     return torch.where(up, x, 0) + torch.log1p(torch.where(up, (1 - share) * small, share * small))
 
@@ -176,7 +180,7 @@ DIVERGENCES = {
     "forward": _kl,
     "reverse": lambda p, q, log_ratio: _kl(q, p, -log_ratio),
     "jsd": _jensen_shannon,
-    "tvd": lambda p, q, log_ratio: _difference(p, q, log_ratio).abs().sum(-1) / 2,
+    "tvd": lambda p, q, log_ratio: _balanced(p, q, log_ratio).abs().sum(-1) / 2,
 }
 
 
@@ -263,10 +267,8 @@ def _check_logits(name: str, logits: Tensor, dim: int = -1, least: int = 1) -> T
     if not logits.dim() or logits.shape[dim] < min(least, 1):
         raise ValueError(f"{name} must have shape (..., num_classes) with at least one class, got {tuple(logits.shape)}")
     if logits.shape[dim] < least:
-        raise ValueError(
-            f"{name} must have two classes or more along dim={dim}, got shape {tuple(logits.shape)}: one class always has "
-            "probability 1. Of a logit x for yes or no make two: torch.stack([torch.zeros_like(x), x], -1)"
-        )
+        two = "of one logit x, for yes or no, make two: torch.stack([torch.zeros_like(x), x], -1)"
+        raise ValueError(f"{name} must have two classes or more along dim={dim}, got {tuple(logits.shape)}; {two}")
     return logits if dim == -1 else logits.movedim(dim, -1)
 
 
@@ -284,8 +286,7 @@ def _check_rows(name: str, rows: Tensor, z: Tensor, dtype: torch.dtype, fix: str
     _check_type(name, rows, Tensor, "a torch.Tensor")
     shape = tuple(z.shape[:-1])
     if rows.shape != shape:
-        every = f"one entry for each row of logits {tuple(z.shape)}"
-        raise ValueError(f"{name} must have shape {shape}, {every}; got {tuple(rows.shape)}")
+        raise ValueError(f"{name} must have shape {shape}, one per row of logits {tuple(z.shape)}; got {tuple(rows.shape)}")
     if rows.dtype != dtype:
         raise ValueError(f"{name} must have dtype {dtype}, got {rows.dtype} (if they hold the right values: {fix})")
     if rows.device != z.device:
@@ -295,8 +296,7 @@ def _check_rows(name: str, rows: Tensor, z: Tensor, dtype: torch.dtype, fix: str
 def _label_mask(labels: Tensor, z: Tensor, ignore_index: int) -> Tensor | None:
     """Which rows count, None for all. Raises where a label is none of the classes, if that can be known without waiting."""
     if isinstance(labels, Tensor) and labels.is_floating_point() and labels.numel() == z.numel():
-        hard = "torch.nn.functional.cross_entropy(student_logits.flatten(0, -2), labels.flatten(0, -2))"
-        hint = f"alpha * soft_target_loss(...) + (1 - alpha) * {hard}"
+        hint = "alpha * soft_target_loss(...) + (1 - alpha) * cross_entropy(logits.flatten(0, -2), labels.flatten(0, -2))"
         raise ValueError(f"labels must have shape {tuple(z.shape[:-1])}, int64; for soft labels, {tuple(labels.shape)}: {hint}")
     _check_rows("labels", labels, z, torch.int64, "labels.long()")
     _check_type("ignore_index", ignore_index, int, "an int")

@@ -136,6 +136,14 @@ def test_compiled_whole(divergence, fresh_compiler):
     assert gradient[LABELS == -100].abs().max() == 0
 
 
+def test_compiled_whole_with_one_beta_after_the_other(fresh_compiler):
+    compiled = torch.compile(distillation_loss, fullgraph=True, backend="aot_eager")
+    z, v = logits(6, 5, dtype=torch.float32)
+    for beta in (0.3, 0.2, 0.7, 0.5):
+        settings = {"divergence": "jsd", "beta": beta}
+        torch.testing.assert_close(compiled(z, v, LABELS, **settings), distillation_loss(z, v, LABELS, **settings))
+
+
 @pytest.mark.skipif(shutil.which("g++") is None, reason="the compiler that torch takes by default writes C++")
 def test_compiled_to_machine_code(fresh_compiler):
     """With the settings that people take: torch.compile(…) and no more. It recompiles once, for sizes of any kind."""
@@ -322,6 +330,35 @@ def test_what_is_kept_serves_each_backward_whatever_becomes_of_what_it_gave(redu
         torch.autograd.grad(loss, z)
 
 
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_hooks_of_the_logits_are_called_once(create_graph):
+    z, v = logits(6, 5, dtype=torch.float32)
+    expected = gradient_of(lambda z: soft_target_loss(z, v, 2.0), z)
+    z.requires_grad_()
+    called = []
+    z.register_hook(lambda gradient: called.append(gradient.detach().clone()) or 2 * gradient)
+    (gradient,) = torch.autograd.grad(soft_target_loss(z, v, 2.0), z, create_graph=create_graph)
+    torch.testing.assert_close(called, [expected])
+    torch.testing.assert_close(gradient.detach(), 2 * expected)
+
+
+def test_a_backward_after_one_that_failed_on_its_way():
+    z, v = logits(6, 5, dtype=torch.float32)
+    expected = gradient_of(lambda z: soft_target_loss(z, v, 2.0), z)
+    with torch.autograd.graph.save_on_cpu():
+        loss = soft_target_loss(z.requires_grad_(), v, 2.0)
+
+    def fail(*_):
+        raise KeyError
+
+    hook = loss.grad_fn.register_hook(fail)
+    with pytest.raises(KeyError):
+        (10 * loss).backward()
+    hook.remove()
+    loss.backward()
+    torch.testing.assert_close(z.grad, expected)
+
+
 def test_a_batch_of_gradients_at_once():
     z, v = logits(6, 5)
     rows = soft_target_loss(z.requires_grad_(), v, reduction="none")
@@ -419,6 +456,58 @@ def test_no_digit_is_lost_where_student_and_teacher_nearly_agree(divergence, num
     expected = _both(lambda z: soft_target_loss(z, v.double(), T, divergence=divergence), z.double())
     assert value.item() == pytest.approx(expected[0].item(), rel=1e-6)
     torch.testing.assert_close(gradient.double(), expected[1], rtol=0, atol=1e-6 * expected[1].norm().item())
+
+
+@pytest.mark.parametrize("divergence", DIVERGENCES)
+@pytest.mark.parametrize("blocks", [True, False])
+@pytest.mark.parametrize("offset", [5, 500, 1e5])
+def test_no_digit_is_lost_where_the_two_are_an_offset_apart(monkeypatch, divergence, blocks, offset):
+    monkeypatch.setattr("course_lib.losses.HAS_BLOCKS", blocks)
+    v, noise = logits(64, 50, dtype=torch.float32, scale=2)
+    for z in (1.001 * v + offset, v + noise + offset):
+        value, gradient = _both(lambda z: soft_target_loss(z, v, divergence=divergence), z)
+        expected = _both(lambda z: soft_target_loss(z, v.double(), divergence=divergence), z.double())
+        assert value.item() == pytest.approx(expected[0].item(), rel=1e-6)
+        torch.testing.assert_close(gradient.double(), expected[1], rtol=0, atol=1e-6 * expected[1].norm().item())
+
+
+@pytest.mark.parametrize("divergence", DIVERGENCES)
+@pytest.mark.parametrize("blocks", [True, False])
+@pytest.mark.parametrize("moved", [0.2, 0.26, 1, 7, 9])
+def test_no_digit_is_lost_where_one_class_is_moved_and_all_others_agree(monkeypatch, divergence, blocks, moved):
+    monkeypatch.setattr("course_lib.losses.HAS_BLOCKS", blocks)
+    v, noise = logits(16, 8000, dtype=torch.float32)
+    z = v + 1e-4 * noise
+    z[:, 7] += moved
+    value, gradient = _both(lambda z: soft_target_loss(z, v, 1.0, divergence=divergence), z)
+    expected = _both(lambda z: soft_target_loss(z, v.double(), 1.0, divergence=divergence), z.double())
+    assert value.item() == pytest.approx(expected[0].item(), rel=2e-6)
+    torch.testing.assert_close(gradient.double(), expected[1], rtol=0, atol=2e-6 * expected[1].norm().item())
+
+
+@pytest.mark.parametrize("divergence", ["forward", "reverse"])
+def test_a_row_is_what_it_is_whatever_stands_beside_it(divergence):
+    z, v = logits(8, 20, dtype=torch.float32)
+    rows, gradient = _rows_and_gradient(z, v, divergence)
+    z[1], z[2, 3], z[3, 4] = v[1], math.nan, -INF
+    z[4, 5] = v[4, 5] = v[5, 6] = -INF
+    beside, its_gradient = _rows_and_gradient(z, v, divergence)
+    assert torch.equal(beside[[0, 6, 7]], rows[[0, 6, 7]])
+    assert torch.equal(its_gradient[[0, 6, 7]], gradient[[0, 6, 7]])
+    assert beside[1] == 0
+    assert its_gradient[1].abs().max() == 0
+    assert beside[2].isnan()
+    infinite = {"forward": 3, "reverse": 5}[divergence]  # where q alone, or p alone, is 0
+    assert beside.isinf().nonzero().flatten().tolist() == [infinite]
+    others = [0, 1, 4, 8 - infinite, 6, 7]
+    expected = _rows_and_gradient(z[others].double(), v[others].double(), divergence)
+    torch.testing.assert_close((beside[others].double(), its_gradient[others].double()), expected, rtol=2e-6, atol=1e-9)
+
+
+def _rows_and_gradient(z, v, divergence):
+    z = z.clone().requires_grad_()
+    rows = soft_target_loss(z, v, 2.0, divergence=divergence, reduction="none")
+    return rows.detach(), torch.autograd.grad(rows.sum(), z)[0]
 
 
 @pytest.mark.parametrize("num_classes", [10, 400])
