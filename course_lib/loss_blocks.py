@@ -204,7 +204,7 @@ def _unbound(divergence: Callable) -> Callable:
 def _quickly(z, v, labels, shares, T: float, in_float64, into: Tensor | None) -> tuple[dict[str, Tensor], Tensor | None]:
     """Terms, and in `into` the gradient, by the textbook in float64; and the numbers of the rows for which that does not do.
 
-    It does not where its rounding would show in float32, nor where a value is infinite, NaN or as good as infinite.
+    It does not where its rounding would show in float32, nor where a value is NaN, infinite or nearly so.
     """
     top_z = z.amax(-1, keepdim=True)
     a, b = z.double().sub_(top_z).mul_(1 / T), v.double().sub_(v.amax(-1, keepdim=True)).mul_(1 / T)

@@ -143,7 +143,7 @@ def _kl(p: Tensor, q: Tensor, log_ratio: Tensor) -> Tensor:
         series = series * x + 1 / math.factorial(k)
     difference = _difference(p, q, log_ratio)
     kl = torch.where(x == log_ratio, p * (series * x * x), difference - _weighted(p, log_ratio)).sum(-1)
-    return kl - torch.minimum(kl, difference.sum(-1) ** 2 / 2).detach()  # no less than 0; and its derivative is 0
+    return kl - torch.minimum(kl, difference.sum(-1) ** 2 / 2).detach()  # never below 0; what comes off has derivative 0
 
 
 def _difference(p: Tensor, q: Tensor, log_ratio: Tensor) -> Tensor:
@@ -163,7 +163,7 @@ def _weighted(p: Tensor, x: Tensor) -> Tensor:
 
 def _log_of_mean(x: Tensor, share: float) -> Tensor:
     """log(1 - share + share · e^x), without overflow for large x or cancellation for small."""
-    # Of the two forms, 1 + share (e^x - 1) and e^x (1 + (1 - share) (e^-x - 1)), the one whose small number is exact.
+    # Of log(1 + share (e^x - 1)) and x + log(1 + (1 - share) (e^-x - 1)) the one in which less cancels; the latter if up.
     up = x > (0 if share == 0.5 else 80 if share < 0.5 else -80)  # e^80 is within float32
     small = torch.expm1(torch.where(up, -x, x))
     return torch.where(up, x, 0) + torch.log1p(torch.where(up, (1 - share) * small, share * small))
@@ -202,7 +202,7 @@ def _reduced(z, v, labels, mask, shares: dict[str, float], T, divergence, reduct
     """The sum of the terms, each by its share: rows, with 0 where mask is false, or their mean where it is true."""
     shares = shares if return_terms else {name: share for name, share in shares.items() if share}
     count = None if reduction == "none" else max(1, z[..., 0].numel()) if mask is None else mask.sum().clamp(min=1)
-    # torch.func differentiates what is recorded; so is everything if a torch to come drops this function: slower, still right.
+    # torch.func needs steps that are recorded. A later torch may lack this function: then all are, slower and as right.
     transformed = not torch.compiler.is_compiling() and getattr(torch._C, "_are_functorch_transforms_active", lambda: True)()
     if HAS_BLOCKS and not transformed:
         from .loss_blocks import summed_in_blocks
@@ -242,7 +242,7 @@ def _masked(z: Tensor, v: Tensor, labels: Tensor | None, mask: Tensor) -> tuple[
 
 
 def _careful(z, v, labels, shares, T: float, divergence: Callable) -> dict[str, Tensor]:
-    """The terms that have a share, T² · divergence and cross-entropy of each row, to the last digit of their dtype."""
+    """The terms that shares names, T² · divergence and cross-entropy of each row, in the wider dtype of z and v."""
     z, v, terms = z.to(_wide(z, v)), v.to(_wide(z, v)), {}
     if "soft" in shares:
         terms["soft"] = T * T * divergence(*_compare(z, v, T))
