@@ -1,19 +1,21 @@
 """What makes `losses` fast: value and gradient in one go, by blocks that stay in a CPU's cache, in float64 if that is safe.
 
-`losses` is complete without this file, and slower. Symbols as there. It makes and keeps the gradient alone, for backward.
+`losses` is complete without this file, and slower. Symbols as there. For backward the gradient is kept; the inputs
+are too, for second derivatives.
 """
 
+import math
 from collections.abc import Callable
 from functools import partial
 
 import torch
 from torch import Tensor
 
-from .losses import DIVERGENCES, _balanced, _careful, _compare, _log_of_mean, _masked, _recorded, _summed, _weighted, _wide
+from .losses import BUILT_IN, _balanced, _careful, _compare, _log_of_mean, _masked, _recorded, _summed, _weighted, _wide
 
 BLOCK = 2**17  # numbers that a CPU computes with at a time, so that what is made of them stays in its cache
 SMALL, LARGE = 1e-7, 1e6  # nats, between which float64 has the digits of a float32 to spare
-SHORT = 128  # classes, below which torch's softmax is slower than its steps
+SHORT = 128  # classes, below which torch's softmax is slower than exp, sum and division
 
 
 def knows(divergence: Callable) -> bool:
@@ -76,7 +78,7 @@ class _Kept(torch.autograd.Function):
         elif _keeps_graph():
             gradient = grad[..., None] * gradient
         else:
-            ctx.spent = True  # should this backward fail on its way, another may come
+            ctx.spent = True  # if this backward fails later on, torch refuses another, unless hooks keep what is saved
             gradient = _multiplied(gradient, grad[..., None])
         return gradient, None, None, None, None, None, None
 
@@ -105,13 +107,13 @@ def in_blocks(wide: torch.dtype, z, v, labels, mask, shares, T: float, divergenc
         mask = None  # so that no row is copied
     in_float64 = IN_FLOAT64.get(divergence) if on_cpu and wide == torch.float32 and "soft" in shares else None
 
-    def over_count(gradient):  # here, while it is in the cache
+    def divided_by_count(gradient):  # block by block, while it is in the cache
         return gradient if gradient is None or count is None else gradient.div_(count)
 
-    def both(z, v, labels, mask, into=None):
+    def terms_and_gradient(z, v, labels, mask, into=None):
         if not in_float64 or mask is not None or not len(z):
             terms, gradient = _carefully(z, v, labels, mask, shares, T, divergence, with_gradient)
-            return terms, over_count(gradient)
+            return terms, divided_by_count(gradient)
         into = torch.empty_like(z, dtype=wide) if with_gradient and into is None else into
         terms, doubtful = _quickly(z, v, labels, shares, T, in_float64, into)
         if doubtful is not None:
@@ -121,7 +123,7 @@ def in_blocks(wide: torch.dtype, z, v, labels, mask, shares, T: float, divergenc
                 terms[name][doubtful] = rows.to(terms[name].dtype)
             if with_gradient:
                 into[doubtful] = its_gradient
-        return terms, over_count(into)
+        return terms, divided_by_count(into)
 
     def shaped(terms, gradient):
         terms = {name: rows.view(z.shape[:-1]) for name, rows in terms.items()}
@@ -129,7 +131,7 @@ def in_blocks(wide: torch.dtype, z, v, labels, mask, shares, T: float, divergenc
 
     flat = *(x.reshape(-1, num_classes) for x in (z, v)), *(x if x is None else x.flatten() for x in (labels, mask))
     if mask is None and len(flat[0]) <= step:
-        return shaped(*both(*flat))
+        return shaped(*terms_and_gradient(*flat))
     terms = {name: z.new_zeros(len(flat[0]), dtype=torch.float64 if in_float64 else wide) for name in shares}
     gradient, counted = None, None
     if with_gradient:
@@ -141,7 +143,7 @@ def in_blocks(wide: torch.dtype, z, v, labels, mask, shares, T: float, divergenc
     for start in range(0, len(flat[0]) if counted is None else len(counted), step):
         at = slice(start, start + step) if counted is None else counted[start : start + step]
         into = gradient[at] if with_gradient and counted is None else None
-        its_terms, its_gradient = both(*(x if x is None else x[at] for x in flat), into)
+        its_terms, its_gradient = terms_and_gradient(*(x if x is None else x[at] for x in flat), into)
         for name, rows in its_terms.items():
             terms[name][at] = rows.to(terms[name].dtype)
         if with_gradient and its_gradient is not into:
@@ -150,7 +152,7 @@ def in_blocks(wide: torch.dtype, z, v, labels, mask, shares, T: float, divergenc
 
 
 def _carefully(z, v, labels, mask, shares, T: float, divergence: Callable, with_gradient: bool):
-    """Rows as `losses._careful`, the gradient as exact or None; 0 where mask is false."""
+    """The rows of `losses._careful`, and a gradient as exact, or None; 0 where mask is false."""
     if mask is not None:
         z, v, labels = _masked(z, v, labels, mask)
     if with_gradient:
@@ -190,10 +192,10 @@ def _centred(q: Tensor, score: Tensor) -> Tensor:
 
 # p, q, log(q / p), each (..., num_classes) -> T times the divergence's derivative by z, up to a multiple of q in each row.
 GRADIENTS = {
-    DIVERGENCES["forward"]: _balanced,
-    DIVERGENCES["reverse"]: lambda p, q, log_ratio: _centred(q, log_ratio),
-    DIVERGENCES["jsd"]: lambda p, q, log_ratio, beta=0.5: _centred(q, (beta - 1) * _log_of_mean(-log_ratio, beta)),
-    DIVERGENCES["tvd"]: lambda p, q, log_ratio: _centred(q, _balanced(p, q, log_ratio).sign() / 2),
+    BUILT_IN["forward"]: _balanced,
+    BUILT_IN["reverse"]: lambda p, q, log_ratio: _centred(q, log_ratio),
+    BUILT_IN["jsd"]: lambda p, q, log_ratio, beta=0.5: _centred(q, (beta - 1) * _log_of_mean(-log_ratio, beta, 1 - beta)),
+    BUILT_IN["tvd"]: lambda p, q, log_ratio: _centred(q, _balanced(p, q, log_ratio).sign() / 2),
 }
 
 
@@ -204,17 +206,23 @@ def _unbound(divergence: Callable) -> Callable:
 def _quickly(z, v, labels, shares, T: float, in_float64, into: Tensor | None) -> tuple[dict[str, Tensor], Tensor | None]:
     """Terms, and in `into` the gradient, by the textbook in float64; and the numbers of the rows for which that does not do.
 
-    It does not where its rounding would show in float32, nor where a value is NaN, infinite or nearly so.
+    It does not where its rounding would show in float32, nor where a value is NaN, above LARGE or infinite.
     """
     top_z = z.amax(-1, keepdim=True)
     a, b = z.double().sub_(top_z).mul_(1 / T), v.double().sub_(v.amax(-1, keepdim=True)).mul_(1 / T)
     q, p = _softmax(a), _softmax(b)
     # One over a row's largest probability is its sum of exponentials, since its maximum is 0.
     shift = (p.amax(-1) / q.amax(-1)).log_()
-    # A class that both have at -inf has no difference; one that only one of them has is beyond LARGE, unless it has no weight.
-    value, gradient = in_float64(p, q, a.clamp_(min=-1e300).sub_(b.clamp_(min=-1e300)), shift)
+    lopsided = None
+    if -math.inf in (z.amin().item(), v.amin().item()):  # a class that both have there has no difference
+        lopsided = ((z == -math.inf) != (v == -math.inf)).any(-1)
+        a, b = a.clamp_(min=-1e300), b.clamp_(min=-1e300)
+    value, gradient = in_float64(p, q, a.sub_(b), shift)
     low, high = (each.item() for each in value.aminmax())
-    doubtful = None if low > SMALL and high < LARGE else (~((value > SMALL) & (value < LARGE))).nonzero()[:, 0]
+    doubtful = None
+    if not (low > SMALL and high < LARGE and lopsided is None):
+        fine = (value > SMALL) & (value < LARGE)
+        doubtful = (~fine if lopsided is None else ~fine | lopsided).nonzero()[:, 0]
     terms = {"soft": value.mul_(T * T)}
     if into is not None and shares["soft"]:
         into.copy_(gradient).mul_(shares["soft"] * T)
@@ -247,5 +255,5 @@ def _reverse_in_float64(p: Tensor, q: Tensor, difference: Tensor, shift: Tensor)
 
 
 # What the textbook is right for, in float64: p, q, and of log(q / p) the difference of logits and the shift that comes off it,
-# all of which may be overwritten -> value (rows,) and gradient (rows, num_classes), as in GRADIENTS.
-IN_FLOAT64 = {DIVERGENCES["forward"]: _forward_in_float64, DIVERGENCES["reverse"]: _reverse_in_float64}
+# all of which may be overwritten -> value (rows,) and T times its gradient (rows, num_classes), exact.
+IN_FLOAT64 = {BUILT_IN["forward"]: _forward_in_float64, BUILT_IN["reverse"]: _reverse_in_float64}

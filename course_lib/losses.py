@@ -3,11 +3,11 @@
 Symbols, as in Hinton, Vinyals & Dean 2015 (arXiv:1503.02531): v are the teacher's logits, z the student's, p and q their
 probabilities at temperature T. This file needs nothing but torch and may be copied as it is; alone it takes 4 times as long as
 kl_div and cross_entropy for ten classes, with `loss_blocks.py` in the same package 1.4 times. It runs under autocast,
-torch.func, torch.compile(fullgraph=True), on the meta device and on what inference_mode made. The range of labels is checked
-on the CPU, outside of compilers and vmap: no GPU is waited for.
+torch.func, torch.compile(fullgraph=True), on the meta device and on what inference_mode made. Labels out of range raise
+ValueError where they lie on the CPU, outside of compilers and vmap; elsewhere torch's own indexing fails: no GPU is waited for.
 
-It keeps the digits that a difference of logarithms loses, which is of order (1/T)² and is multiplied by T² afterwards: none is
-taken where it would cancel (`_kl`). Half precision gives float32.
+At large T a divergence is of order 1/T², and is multiplied by T². Textbook formulas lose its digits; `_compare` and `_kl` keep
+them. Half precision gives float32.
 """
 
 import math
@@ -59,7 +59,7 @@ def soft_target_loss(
 
     Returns a scalar in nats, float32 for half precision and otherwise of the wider input dtype; exactly 0 for equal
     logits. A class at -inf has probability 0: it counts for nothing where both have it there. Where only one has, the value is
-    what the definition says; where that is infinite, the gradient says nothing. No gradient reaches teacher_logits. With no
+    what the definition says; where that is infinite, the gradient is not defined. No gradient reaches teacher_logits. With no
     rows left it is a 0 that still backpropagates. Raises TypeError or ValueError, naming the argument that is wrong.
     """
     z, v = _check_pair(student_logits, teacher_logits, dim)
@@ -88,7 +88,7 @@ def distillation_loss(
     student_logits, teacher_logits, divergence, beta, dim: as in `soft_target_loss`. labels: int64, of the logits' shape
     without dim, so (B, C) with (B,), (B, L, V) with (B, L); for a causal language model, shifted already: each position's
     label is the next token. Rows whose label is ignore_index count in neither term. The cross-entropy is at temperature 1;
-    for class weights, label smoothing or soft labels add torch's to `soft_target_loss` yourself. A term of share 0 is left out.
+    for class weights, label smoothing or soft labels add torch's to `soft_target_loss` yourself. Share 0 adds nothing.
     Returns a scalar, dtype as `soft_target_loss`; with return_terms three of them, (loss, soft, hard), of which the loss alone
     has a gradient: the two terms are for the record. Raises TypeError or ValueError, naming the argument that is wrong.
     """
@@ -109,7 +109,7 @@ def hard_label_loss(student_logits: Tensor, labels: Tensor, *, ignore_index: int
 
 
 # ---- digits ----
-NEAR, FAR = 0.25, 8.0  # log(q / p) within which KL is a series, and up to which q is taken for p e^log(q / p)
+NEAR, FAR = 0.25, 8.0  # |log(q / p)| below which KL is a series; log(q / p) below which q is p times its exponential
 
 
 def _compare(z: Tensor, v: Tensor, T: float) -> tuple[Tensor, Tensor, Tensor]:
@@ -133,17 +133,18 @@ def _kl(p: Tensor, q: Tensor, log_ratio: Tensor) -> Tensor:
     """KL(p‖q), (...): the sum over the classes of p log(p / q) + q - p, since p and q both sum to 1.
 
     With x = log_ratio and q = p e^x a term is p (e^x - 1 - x), at least 0, and 0 only where p = q, so that nothing cancels in
-    the sum. Near 0, where e^x - 1 - x itself would cancel, it is x² (1/2! + x/3! + x²/4! + …), by Horner's rule. An error δ of
-    the log_sums is in each x of a row: e^δ - 1 - δ, nearly δ²/2, is too much in the sum. δ is nearly the sum of p e^x - p.
+    the sum. Near 0, where e^x - 1 - x itself would cancel, it is x² (1/2! + x/3! + x²/4! + …), by Horner's rule. Where the
+    log_sums are off by δ, so is each x of a row, and the sum is δ²/2 too large; δ shows in the sum of p e^x - p, else 0.
     """
-    x = log_ratio.clamp(-NEAR, NEAR)
+    near = log_ratio.abs() < NEAR
+    x = torch.where(near, log_ratio, 0)
     last = 12 if x.dtype == torch.float64 else 7  # the first term left out is below half a unit of the last digit
     series = torch.full_like(x, 1 / math.factorial(last + 1))
     for k in range(last, 1, -1):
         series = series * x + 1 / math.factorial(k)
     difference = _difference(p, q, log_ratio)
-    kl = torch.where(x == log_ratio, p * (series * x * x), difference - _weighted(p, log_ratio)).sum(-1)
-    return kl - torch.minimum(kl, difference.sum(-1) ** 2 / 2).detach()  # never below 0; what comes off has derivative 0
+    kl = torch.where(near, p * (series * x * x), difference - _weighted(p, log_ratio)).sum(-1)
+    return kl - torch.minimum(kl, difference.sum(-1) ** 2 / 2).detach()  # the derivative of what comes off is 0
 
 
 def _difference(p: Tensor, q: Tensor, log_ratio: Tensor) -> Tensor:
@@ -161,18 +162,16 @@ def _weighted(p: Tensor, x: Tensor) -> Tensor:
     return torch.where(p > 0, p * x, 0)
 
 
-def _log_of_mean(x: Tensor, share: float) -> Tensor:
-    """log(1 - share + share · e^x), without overflow for large x or cancellation for small."""
-    # Of log(1 + share (e^x - 1)) and x + log(1 + (1 - share) (e^-x - 1)) the one in which less cancels; the latter if up.
-    up = x > (0 if share == 0.5 else 80 if share < 0.5 else -80)  # e^80 is within float32
-    small = torch.expm1(torch.where(up, -x, x))
-    return torch.where(up, x, 0) + torch.log1p(torch.where(up, (1 - share) * small, share * small))
+def _log_of_mean(x: Tensor, share: float, rest: float) -> Tensor:
+    """log(rest + share · e^x) where share + rest = 1, without overflow for large x or cancellation for small."""
+    far = torch.logaddexp(x + math.log(share), torch.full_like(x, math.log(rest)))
+    return torch.where(x.abs() < 1, torch.log1p(share * torch.expm1(x.clamp(-1, 1))), far)
 
 
 # ---- the divergences: p, q and log(q / p), each (..., num_classes) -> (...), in nats ----
 def _jensen_shannon(p: Tensor, q: Tensor, log_ratio: Tensor, beta: float = 0.5) -> Tensor:
     m = beta * p + (1 - beta) * q
-    to_p, to_q = _kl(p, m, _log_of_mean(log_ratio, 1 - beta)), _kl(q, m, _log_of_mean(-log_ratio, beta))
+    to_p, to_q = _kl(p, m, _log_of_mean(log_ratio, 1 - beta, beta)), _kl(q, m, _log_of_mean(-log_ratio, beta, 1 - beta))
     return beta * to_p + (1 - beta) * to_q
 
 
@@ -182,6 +181,7 @@ DIVERGENCES = {
     "jsd": _jensen_shannon,
     "tvd": lambda p, q, log_ratio: _balanced(p, q, log_ratio).abs().sum(-1) / 2,
 }
+BUILT_IN = dict(DIVERGENCES)  # those whose gradients `loss_blocks` has
 
 
 def find_divergence(divergence: str, beta: float = 0.5) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
@@ -199,12 +199,12 @@ def find_divergence(divergence: str, beta: float = 0.5) -> Callable[[Tensor, Ten
 
 # ---- rows ----
 def _reduced(z, v, labels, mask, shares: dict[str, float], T, divergence, reduction="mean", return_terms=False):
-    """The sum of the terms, each by its share: rows, with 0 where mask is false, or their mean where it is true."""
+    """The terms' sum by their shares, as rows, 0 where mask is false, or as their mean; with return_terms the terms too."""
     shares = shares if return_terms else {name: share for name, share in shares.items() if share}
     count = None if reduction == "none" else max(1, z[..., 0].numel()) if mask is None else mask.sum().clamp(min=1)
-    # torch.func needs steps that are recorded. A later torch may lack this function: then all are, slower and as right.
-    transformed = not torch.compiler.is_compiling() and getattr(torch._C, "_are_functorch_transforms_active", lambda: True)()
-    if HAS_BLOCKS and not transformed:
+    # torch.func needs steps that are recorded. Where a torch lacks this function all are, slower and as right.
+    transformed = getattr(torch._C, "_are_functorch_transforms_active", lambda: True)  # no compiler can call it
+    if HAS_BLOCKS and (z.requires_grad if torch.compiler.is_compiling() else not transformed()):
         from .loss_blocks import summed_in_blocks
 
         loss, terms = summed_in_blocks(z, v, labels, mask, shares, T, divergence, count)
@@ -215,7 +215,7 @@ def _reduced(z, v, labels, mask, shares: dict[str, float], T, divergence, reduct
 
 
 def _summed(terms: dict[str, Tensor], shares: dict[str, float], count: int | Tensor | None) -> Tensor:
-    """The sum of the terms, each by its share, one of share 0 left out; with a count of all rows as well, divided by it."""
+    """The sum of the terms, each by its share, one of share 0 left out; and if there is a count, of all rows, divided by it."""
     rows = reduce(torch.add, [rows * shares[name] for name, rows in terms.items() if shares[name]])
     return rows if count is None else rows.sum() / count
 

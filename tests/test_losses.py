@@ -607,6 +607,17 @@ def test_an_entry_of_the_table_is_all_that_a_new_divergence_needs(monkeypatch, l
     assert trained < loss / 10
 
 
+@pytest.mark.parametrize("name", DIVERGENCES)
+def test_an_entry_that_is_replaced_is_what_it_says(monkeypatch, z, v, name):
+    squares = lambda p, q, log_ratio: ((p - q) ** 2).sum(-1)  # noqa: E731
+    monkeypatch.setitem(DIVERGENCES, name, squares)
+    z.requires_grad_()
+    loss = soft_target_loss(z, v, 1.0, divergence=name)
+    expected = ((v.softmax(-1) - z.softmax(-1)) ** 2).sum(-1).mean()
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-12)
+    torch.testing.assert_close(*(torch.autograd.grad(each, z)[0] for each in (loss, expected)))
+
+
 def test_the_table_is_as_it_was():
     assert list(DIVERGENCES) == ["forward", "reverse", "jsd", "tvd"]
     assert "forward" in DIVERGENCES

@@ -136,6 +136,21 @@ def test_compiled_whole(divergence, fresh_compiler):
     assert gradient[LABELS == -100].abs().max() == 0
 
 
+def test_compiled_around_a_transform(fresh_compiler):
+    z, v = logits(6, 5, dtype=torch.float32)
+
+    def gradient(z):
+        return grad(lambda z: distillation_loss(z, v, LABELS))(z)
+
+    expected = gradient_of(lambda z: distillation_loss(z, v, LABELS), z)
+    torch.testing.assert_close(torch.compile(gradient, fullgraph=True, backend="aot_eager")(z), expected)
+
+    def of_each(z):
+        return vmap(grad(lambda z, v, label: distillation_loss(z, v, label)))(z, v, LABELS.clamp(min=0))
+
+    torch.testing.assert_close(torch.compile(of_each, fullgraph=True, backend="aot_eager")(z), of_each(z))
+
+
 def test_compiled_whole_with_one_beta_after_the_other(fresh_compiler):
     compiled = torch.compile(distillation_loss, fullgraph=True, backend="aot_eager")
     z, v = logits(6, 5, dtype=torch.float32)
@@ -483,6 +498,36 @@ def test_no_digit_is_lost_where_one_class_is_moved_and_all_others_agree(monkeypa
     expected = _both(lambda z: soft_target_loss(z, v.double(), 1.0, divergence=divergence), z.double())
     assert value.item() == pytest.approx(expected[0].item(), rel=2e-6)
     torch.testing.assert_close(gradient.double(), expected[1], rtol=0, atol=2e-6 * expected[1].norm().item())
+
+
+@pytest.mark.parametrize("divergence", ["forward", "reverse"])
+def test_the_derivative_at_the_end_of_the_series(divergence):
+    z, v = torch.tensor([[0.0, 0.5]]), torch.tensor([[0.5, 0.0]])  # log(q / p) is a quarter and minus a quarter
+    expected = gradient_of(lambda z: soft_target_loss(z, v, 2.0, divergence=divergence), z)
+    torch.testing.assert_close(grad(lambda z: soft_target_loss(z, v, 2.0, divergence=divergence))(z), expected)
+
+
+@pytest.mark.parametrize("gap", [30, 80, 650, 680, 686, 700, 720, 760])
+def test_a_class_that_one_has_shut_off_and_the_other_nearly(gap):
+    """The value is infinite if the other's probability is a float32, and else what it is without the class."""
+    z, v = torch.tensor([[0.0, -INF, 1.0]]), torch.tensor([[0.0, -float(gap), 0.5]])
+    without = soft_target_loss(z[:, [0, 2]], v[:, [0, 2]], 1.0).item()
+    for given, divergence in (((z, v), "forward"), ((v, z), "reverse")):
+        found = soft_target_loss(*given, 1.0, divergence=divergence).item()
+        assert found == INF if gap < 100 else found == pytest.approx(without, rel=1e-6)
+
+
+@pytest.mark.parametrize("beta", [1e-12, 1e-8, 1e-3, 0.3, 0.999, 1 - 1e-8])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_generalised_divergence_far_from_the_middle(beta, dtype):
+    z = torch.tensor([[0.0, -90, 1], [0, 2, 1], [0, 70, -30]])
+    v = torch.tensor([[0.0, 0.3, 0.5], [1, 0, 1], [0, -5, 60]])
+    value, gradient = _both(lambda z: soft_target_loss(z, v.to(dtype), 1.0, divergence="jsd", beta=beta), z.to(dtype))
+    p, q = (x.double().softmax(-1) for x in (v, z))
+    m = beta * p + (1 - beta) * q
+    expected = (beta * torch.special.xlogy(p, p / m) + (1 - beta) * torch.special.xlogy(q, q / m)).sum(-1).mean()
+    assert value.item() == pytest.approx(expected.item(), rel=2e-6, abs=1e-15)
+    assert gradient.isfinite().all()
 
 
 @pytest.mark.parametrize("divergence", ["forward", "reverse"])
