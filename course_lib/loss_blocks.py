@@ -36,11 +36,7 @@ def summed_in_blocks(z, v, labels, mask, shares, T: float, divergence: Callable,
 
     compiling = torch.compiler.is_compiling()  # a compiler finds blocks of its own
     with torch.no_grad():
-        if compiling:
-            terms, gradient = _carefully(*given, wanted)
-            gradient = gradient / count if wanted and count is not None else gradient
-        else:
-            terms, gradient = in_blocks(_wide(z, v), *given, wanted, count)
+        terms, gradient = (_carefully if compiling else partial(in_blocks, _wide(z, v)))(*given, wanted, count)
         loss = _summed(terms, shares, count).to(_wide(z, v))
     if not wanted:
         return loss, terms
@@ -66,16 +62,14 @@ class _Kept(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad):
         z, gradient, *normal = ctx.saved_tensors
-        if ctx.recorded is None:
-            gradient = grad[..., None] * gradient
-        elif torch.is_grad_enabled() or ctx.spent:
+        if ctx.recorded is not None and (torch.is_grad_enabled() or ctx.spent):
             made_of = [x if y is None else y for x, y in zip(normal, ctx.inferred, strict=True)]
             create_graph = torch.is_grad_enabled()
             with torch.enable_grad():
                 z = z.view_as(z)  # a tensor of its own, lest the hooks of z are called here and then once more
                 loss = ctx.recorded(z, *made_of)
             (gradient,) = torch.autograd.grad(loss, z, grad, create_graph=create_graph)
-        elif _keeps_graph():
+        elif ctx.recorded is None or _keeps_graph():
             gradient = grad[..., None] * gradient
         else:
             ctx.spent = True  # if this backward fails later on, torch refuses another, unless hooks keep what is saved
@@ -107,13 +101,9 @@ def in_blocks(wide: torch.dtype, z, v, labels, mask, shares, T: float, divergenc
         mask = None  # so that no row is copied
     in_float64 = IN_FLOAT64.get(divergence) if on_cpu and wide == torch.float32 and "soft" in shares else None
 
-    def divided_by_count(gradient):  # block by block, while it is in the cache
-        return gradient if gradient is None or count is None else gradient.div_(count)
-
     def terms_and_gradient(z, v, labels, mask, into=None):
         if not in_float64 or mask is not None or not len(z):
-            terms, gradient = _carefully(z, v, labels, mask, shares, T, divergence, with_gradient)
-            return terms, divided_by_count(gradient)
+            return _carefully(z, v, labels, mask, shares, T, divergence, with_gradient, count)
         into = torch.empty_like(z, dtype=wide) if with_gradient and into is None else into
         terms, doubtful = _quickly(z, v, labels, shares, T, in_float64, into)
         if doubtful is not None:
@@ -123,7 +113,7 @@ def in_blocks(wide: torch.dtype, z, v, labels, mask, shares, T: float, divergenc
                 terms[name][doubtful] = rows.to(terms[name].dtype)
             if with_gradient:
                 into[doubtful] = its_gradient
-        return terms, divided_by_count(into)
+        return terms, into.div_(count) if with_gradient and count is not None else into  # while it is in the cache
 
     def shaped(terms, gradient):
         terms = {name: rows.view(z.shape[:-1]) for name, rows in terms.items()}
@@ -151,8 +141,8 @@ def in_blocks(wide: torch.dtype, z, v, labels, mask, shares, T: float, divergenc
     return shaped(terms, gradient)
 
 
-def _carefully(z, v, labels, mask, shares, T: float, divergence: Callable, with_gradient: bool):
-    """The rows of `losses._careful`, and a gradient as exact, or None; 0 where mask is false."""
+def _carefully(z, v, labels, mask, shares, T: float, divergence: Callable, with_gradient: bool, count=None):
+    """The rows of `losses._careful`, and a gradient as exact, over count if there is one, or None; 0 where mask is false."""
     if mask is not None:
         z, v, labels = _masked(z, v, labels, mask)
     if with_gradient:
@@ -162,7 +152,7 @@ def _carefully(z, v, labels, mask, shares, T: float, divergence: Callable, with_
     if mask is not None:
         terms = {name: torch.where(mask, rows, 0) for name, rows in terms.items()}
         gradient = torch.where(mask[..., None], gradient, 0) if with_gradient else None
-    return terms, gradient
+    return terms, gradient / count if with_gradient and count is not None else gradient
 
 
 def _careful_with_gradient(z, v, labels, shares, T: float, divergence: Callable) -> tuple[dict[str, Tensor], Tensor]:
