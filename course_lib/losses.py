@@ -125,7 +125,7 @@ def _compare(z: Tensor, v: Tensor, T: float) -> tuple[Tensor, Tensor, Tensor]:
 
 def _lost(a: Tensor, b: Tensor) -> Tensor:
     """What rounding took from a - b, exactly (Knuth's TwoSum); 0 where one of them is infinite."""
-    difference, of_b = a - b, (a - b) - a
+    of_b = (difference := a - b) - a
     return ((a - (difference - of_b)) - (b + of_b)).nan_to_num(0.0, 0.0, 0.0)
 
 

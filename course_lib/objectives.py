@@ -199,9 +199,9 @@ class Features:
 def distillation_terms(
     student_logits: Tensor, teacher_logits: Tensor, labels: Tensor, T: float = 2.0, *, ignore_index: int = -100, **options
 ) -> tuple[Tensor, Tensor]:
-    """Return the two terms of `distillation_loss`, (soft, hard), for those who log them apart. Arguments as there.
+    """Return the two terms of `distillation_loss`, (soft, hard), for those who weigh them otherwise. Arguments as there.
 
-    Each keeps a gradient of its own: twice the memory of their sum.
+    Each keeps a gradient of its own: twice the memory of their sum. For a log take `return_terms` there, which costs little.
     """
     hard = hard_label_loss(student_logits, labels, ignore_index=ignore_index, dim=options.get("dim", -1))
     return soft_target_loss(student_logits, teacher_logits, T, mask=labels != ignore_index, **options), hard
