@@ -37,11 +37,11 @@ STICKS_OUT = """() => [...document.querySelectorAll('article *')].filter(node =>
     return true;
 }).map(node => node.outerHTML.slice(0, 100))"""
 FIRST_VIEW = 1_500_000  # bytes, unpacked as a plain server sends them
+# The picture below a film is asked for when it comes into sight, and is there some time later.
+BELOW_IS_THERE = "film => { const below = film.querySelector('.film-below'); below.loading = 'eager'; return below.decode(); }"
 # What a film shows, as it lies there: the picture below, and over it the frame where it belongs.
-SHOWN = """async film => {
+SHOWN = """film => {
     const below = film.querySelector('.film-below'), over = film.querySelector('.film-over img');
-    below.loading = 'eager';
-    await below.decode();
     const canvas = document.createElement('canvas'), sides = film.querySelector('.film-over').style;
     [canvas.width, canvas.height] = [below.naturalWidth, below.naturalHeight];
     const context = canvas.getContext('2d'), part = name => parseFloat(sides[name]) / 100;
@@ -161,6 +161,7 @@ def assert_shows_its_state(page, film, name):
     except Exception as error:
         raise AssertionError(f"{name}: frame {film.get_attribute('data-frame')}, not {data['shown'][number]}") from error
     shown = film.locator(".film-over img")
+    film.evaluate(BELOW_IS_THERE)
     assert film.evaluate(ASIDE) < 1.5, name
     assert shown.get_attribute("src").endswith(f"/{data['shown'][number]:03d}.webp"), name
     assert film.locator("[role=status]").text_content() == data["texts"][number], name
