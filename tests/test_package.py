@@ -255,8 +255,16 @@ def test_ci_runs_the_readmes_own_commands():
     marked = commands.commands()
     assert all("pytest" in command for command in marked.values())
     ci = (ROOT / ".ci" / "run").read_text(encoding="utf8")
-    assert f"for name in {' '.join(marked)}; do" in ci
+    first, *others = marked
+    assert f"names=({first})" in ci
+    assert f"all) names+=({' '.join(others)})" in ci
     assert 'command=$(python3 -m tests.tools.commands "$name")' in ci
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="bash may be that of another system there")
+def test_ci_asked_for_what_it_does_not_know_says_what_it_knows():
+    done = subprocess.run(["bash", ROOT / ".ci" / "run", "some"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (2, "usage: .ci/run [all]\n")
 
 
 def test_every_way_to_set_up_does_the_same_in_the_same_parts():
