@@ -97,8 +97,8 @@ def test_a_mark_changed_by_hand_stays_and_is_shown(tmp_path, capsys):
         ("Student,Exercise,Points\nana,1,-1", "from 0 to 6"),
         ("Student,Exercise,Points\nana,1,nan", "from 0 to 6"),
         ("Student,Exercise,Points\nana,1,x", "line 2"),
-        ("Student,Exercise,Points\nana,,3", "must have Student, Exercise and Points"),
-        ("Name,Points\nana,3", "must have Student, Exercise and Points"),
+        ("Student,Exercise,Points\nana,,3", "line 2: there must be Student, Exercise and Points"),
+        ("Name,Points\nana,3", "line 2: there must be Student, Exercise and Points"),
         ("Student,Exercise,Points\nben,1,3", "is the name of 2 students"),
     ],
 )
@@ -106,6 +106,18 @@ def test_a_mark_by_hand_that_is_none_is_refused(tmp_path, text, says):
     (tmp_path / "overrides.csv").write_text(text)
     with pytest.raises(overrides.OverrideError, match=says):
         overrides.apply([row("ana"), row("ben"), row("ben")], tmp_path / "overrides.csv")
+
+
+def test_a_mark_by_hand_that_is_none_is_refused_before_anything_runs(tmp_path, capsys):
+    place, out = tmp_path / "class", tmp_path / "out"
+    small_class(place)
+    out.mkdir()
+    (out / "overrides.csv").write_text('Student,Exercise,Points,Reason\nsomebody,1,3,"in two\nlines"\ns1,6,many,')
+    assert grade(place, out) == 1
+    said = capsys.readouterr().err
+    assert "overrides.csv, line 4: points of 06_schedule must be a number from 0 to" in said
+    assert "to run" not in said
+    assert list(out.iterdir()) == [out / "overrides.csv"]
 
 
 @pytest.mark.parametrize("named", [["6"], ["06_schedule"], ["schedule", "--exercise", "06"]])

@@ -81,6 +81,7 @@ def _grade(options) -> None:
     lasting = _lasting(options, before)
     exercises = arguments.exercises(options.exercise or lasting["exercise"])
     settings = _settings(options, lasting["seed"], exercises, not before)
+    overrides.check(options.out / overrides.NAME, exercises)
     known = roster.read(map(Path, lasting["roster"]))
     found = submissions.collect(options.submissions, known)
     students = _chosen(found.students, options.only, lasting) if before else found.students
