@@ -20,14 +20,21 @@ def check_positive_int(name: str, value: int) -> None:
 def seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
     """Start torch's default random numbers on `device` from `seed`; afterwards let them go on as if nothing had happened."""
     device = torch.device(device)
-    before = random_state(device)
-    try:
+    with random_kept(device):
         torch.default_generator.manual_seed(seed)  # not torch.manual_seed: it also reseeds devices that are not restored here
         if device.type == "cuda":  # pragma: no cover - where there is such a GPU
             with torch.cuda.device(device):
                 torch.cuda.manual_seed(seed)
         if device.type == "mps":
             torch.mps.manual_seed(seed)
+        yield
+
+
+@contextmanager
+def random_kept(device: torch.device) -> Iterator[None]:
+    """Afterwards torch's default random numbers on `device` go on as if nothing had happened."""
+    before = random_state(device)
+    try:
         yield
     finally:
         set_random_state(before, device)

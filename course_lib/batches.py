@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
 from torch.utils.data import DataLoader, TensorDataset
 
-from course_lib.basics import check_positive_int
+from course_lib.basics import check_positive_int, restore_modes
 
 
 class ShuffledBatches:
@@ -46,17 +47,37 @@ def training_batches(data, batch_size: int, seed: int, device: torch.device) -> 
     check_positive_int("batch_size", batch_size)
     if not data.tensors or not len(data):
         raise ValueError("data must hold at least one example, got none")
+    if makes_examples(data):
+        generator = torch.Generator().manual_seed(seed)
+        return DataLoader(data, batch_size, shuffle=True, generator=generator)
     return ShuffledBatches(data, batch_size, seed, device)
+
+
+def makes_examples(dataset: TensorDataset) -> bool:
+    """Whether a class derived from TensorDataset says itself what an example is, by augmentation for instance."""
+    return type(dataset).__getitem__ is not TensorDataset.__getitem__
+
+
+def begin_epoch(batches: ShuffledBatches | DataLoader, epoch: int) -> ShuffledBatches | DataLoader:
+    """Return the batches; a sampler whose order is a matter of the epoch, as DistributedSampler's, is told which it is."""
+    set_epoch = getattr(getattr(batches, "sampler", None), "set_epoch", None)
+    if set_epoch is not None:
+        set_epoch(epoch)
+    return batches
 
 
 def check_last_batch(model: nn.Module, batches: ShuffledBatches | DataLoader) -> None:
     """Raise ValueError if the last batch has one example, and the model a layer that cannot learn from one.
 
-    BatchNorm1d divides by the spread over the batch. torch says so as well, but not before the last step of an epoch.
+    BatchNorm1d divides by the spread over the batch. torch says so as well, but not before the last step of an epoch. Behind
+    a Conv1d one example may have a spread of its own: there the word is torch's.
     """
     size, examples = batches.batch_size, _count_examples(batches)
     alone = size and examples and (examples % size == 1 or size == 1) and not getattr(batches, "drop_last", False)
-    if alone and any(isinstance(module, nn.BatchNorm1d) for module in model.modules()):
+    with restore_modes(model):
+        modules = list(model.train().modules())  # a model may keep some in eval mode
+        learns = any(isinstance(module, nn.BatchNorm1d) and module.training for module in modules)
+    if alone and learns and not any(isinstance(module, nn.Conv1d) for module in modules):
         raise ValueError(
             f"batch_size must leave no last batch of one example, of which BatchNorm1d knows no spread; got {size} for "
             f"{examples} examples. Take another, or a DataLoader with drop_last=True"
@@ -75,8 +96,9 @@ def _count_examples(batches: ShuffledBatches | DataLoader) -> int | None:
 class Batch(NamedTuple):
     """A batch of labelled examples, as `HardLabels` and `Distillation` read it.
 
-    inputs: what the model is called on, a tensor, or a dict of its keyword arguments. labels: int64 of shape (...), or
-    probabilities (..., num_classes). teacher_logits: (..., num_classes) where they travel with the batch, else None.
+    inputs: what the model is called on, a tensor, a list of them, or a dict of its keyword arguments. labels: int64 of shape
+    (...); to measure accuracy alone also probabilities (..., num_classes). teacher_logits: (..., num_classes) where they
+    travel with the batch, else None.
     """
 
     inputs: Tensor | dict
@@ -106,6 +128,8 @@ def read_batch(batch) -> Batch:
 
 def batches_in_order(data: TensorDataset | DataLoader, batch_size: int):
     """Iterate over the batches of a TensorDataset in its order, or over those of a DataLoader."""
+    if isinstance(data, TensorDataset) and makes_examples(data):
+        return DataLoader(data, batch_size)
     if isinstance(data, TensorDataset):
         return zip(*(tensor.split(batch_size) for tensor in data.tensors), strict=True)
     if isinstance(data, DataLoader):
@@ -119,4 +143,8 @@ def to_device(batch, device: torch.device):
         return batch.to(device, non_blocking=device.type != "cpu")
     if isinstance(batch, Mapping):
         return {name: to_device(value, device) for name, value in batch.items()}
+    if isinstance(batch, PackedSequence):  # a part of it stays on the CPU
+        return batch.to(device)
+    if hasattr(batch, "_fields"):  # a named tuple
+        return type(batch)(*(to_device(value, device) for value in batch))
     return [to_device(value, device) for value in batch] if isinstance(batch, list | tuple) else batch

@@ -10,7 +10,8 @@ from course_lib.basics import device_of, to_eval
 
 
 def call(model: nn.Module, inputs: Tensor | dict) -> Any:
-    """Return the model's output for a tensor, or for a dict of keyword arguments."""
+    """Return the model's output for a tensor, or a list of them, or for a dict of keyword arguments, in the model's dtype."""
+    inputs = in_dtype_of(model, inputs)
     return model(**inputs) if isinstance(inputs, Mapping) else model(inputs)
 
 
@@ -32,16 +33,30 @@ def logits_in(output: Any) -> Tensor:
 @torch.no_grad()
 def call_teacher(teacher: nn.Module, inputs: Tensor | dict) -> Any:
     """Return the output of the teacher in eval mode, which it stays in, on the inputs' device, for inputs in its own dtype."""
-    tensors = inputs.values() if isinstance(inputs, Mapping) else [inputs]
-    device = next(value.device for value in tensors if isinstance(value, Tensor))
-    if device_of(teacher, device) != device:  # not otherwise: a quantized model may refuse to be moved
+    device = next((value.device for value in tensors_in(inputs)), None)
+    if device is not None and device_of(teacher, device) != device:  # not otherwise: a quantized model may refuse to be moved
         teacher.to(device)
-    return call(to_eval(teacher), in_dtype_of(teacher, inputs))
+    return call(to_eval(teacher), inputs)
+
+
+def tensors_in(inputs: Tensor | dict) -> list[Tensor]:
+    """Return the tensors that a model is called on."""
+    values = inputs.values() if isinstance(inputs, Mapping) else inputs if isinstance(inputs, list | tuple) else [inputs]
+    return [value for value in values if isinstance(value, Tensor)]
+
+
+def versions_of(inputs: Tensor | dict) -> list[int]:
+    """Return how often each tensor was changed in place; nothing of what inference_mode made, which does not count it."""
+    return [value._version for value in tensors_in(inputs) if not value.is_inference()]
 
 
 def dtype_of(model: nn.Module) -> torch.dtype | None:
-    """Return the dtype of the model's first parameter of floating point; None where it has none."""
-    return next((each.dtype for each in model.parameters() if each.is_floating_point()), None)
+    """Return the dtype of the model's first parameter of floating point; None where it has none.
+
+    Not one of a byte or less, in which weights are stored, and nothing is computed.
+    """
+    parameters = getattr(model, "parameters", list)()  # a function has none
+    return next((each.dtype for each in parameters if each.is_floating_point() and each.dtype.itemsize > 1), None)
 
 
 def in_dtype_of(model: nn.Module, inputs: Tensor | dict) -> Tensor | dict:
@@ -51,7 +66,9 @@ def in_dtype_of(model: nn.Module, inputs: Tensor | dict) -> Tensor | dict:
     def convert(value):
         return value.to(dtype) if dtype and isinstance(value, Tensor) and value.is_floating_point() else value
 
-    return {name: convert(value) for name, value in inputs.items()} if isinstance(inputs, Mapping) else convert(inputs)
+    if isinstance(inputs, Mapping):
+        return {name: convert(value) for name, value in inputs.items()}
+    return [convert(value) for value in inputs] if type(inputs) in (list, tuple) else convert(inputs)
 
 
 def check_module(name: str, model: nn.Module) -> None:
@@ -62,10 +79,17 @@ def check_module(name: str, model: nn.Module) -> None:
 
 def check_apart(teacher: nn.Module, student: nn.Module) -> None:
     """Raise ValueError if training the student would change the teacher: they are one, or share layers that are not frozen."""
-    theirs = {id(parameter) for parameter in teacher.parameters()}
-    shared = [each for each in student.parameters() if id(each) in theirs]
-    if student is teacher or any(each.requires_grad for each in shared):
+    theirs = {_place(parameter) for parameter in teacher.parameters()}
+    if student is teacher or any(each.requires_grad and _place(each) in theirs for each in student.parameters()):
         raise ValueError(
-            "teacher and student must be different modules, got two that share parameters; layers in common must be "
-            "frozen: requires_grad_(False)"
+            "teacher and student must be different modules, got two that share parameters, or the memory of some; layers in "
+            "common must be frozen: requires_grad_(False); to start from the teacher's weights, copy them: deepcopy"
         )
+
+
+def _place(parameter: nn.Parameter) -> int:
+    """Where a parameter lies: `load_state_dict(assign=True)` gives two the same memory. Its id where it has no memory."""
+    try:
+        return parameter.data_ptr() or id(parameter)
+    except (RuntimeError, ValueError):  # a LazyLinear's, say
+        return id(parameter)

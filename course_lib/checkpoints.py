@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
@@ -15,7 +16,8 @@ from course_lib.basics import random_state, set_random_state
 from course_lib.batches import ShuffledBatches
 from course_lib.history import History
 
-REMEMBERED = ("objective", "planned_epochs", "steps_per_epoch", "by_step", "by_epoch", "stopped_early")  # of a history
+REMEMBERED = ("objective", "planned_epochs", "steps_per_epoch", "by_step", "by_epoch")  # of a history
+ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")  # in the name of a function, another in each process
 
 
 @dataclass
@@ -30,42 +32,61 @@ class Run:
     device: torch.device
     batch_size: int
     seed: int
+    lr: object
 
     @property
-    def settings(self) -> dict[str, int | str]:
+    def settings(self) -> dict[str, float | str]:
         """What must be the same in the call that goes on with a run."""
         of = self.history
         named = {"objective": of.objective, "epochs": of.planned_epochs, "steps_per_epoch": of.steps_per_epoch}
-        return {**named, "batch_size": self.batch_size, "seed": self.seed}
+        named |= {
+            "batch_size": self.batch_size,
+            "seed": self.seed,
+            "lr": repr(self.lr) if callable(self.lr) else float(self.lr),
+        }
+        return {name: ADDRESS.sub("", value) if isinstance(value, str) else value for name, value in named.items()}
 
-    def save(self, path: Path) -> None:
-        """Write the run to `path`, in one move, so that a machine that stops halfway leaves the epoch before."""
+    def save(self, path: Path, ended: bool) -> None:
+        """Write the run to `path`, in one move, so that a machine that stops halfway leaves the epoch before.
+
+        ended: whether on_epoch ended it.
+        """
         state = {
             "settings": self.settings,
-            "model": self.model.state_dict(),
+            "model": self._plain.state_dict(),
             "own": [parameter.detach() for parameter in self._own()],
+            "objective": self.objective.state_dict() if hasattr(self.objective, "state_dict") else None,
             "optimizer": self.optimizer.state_dict(),
             "order": None if self._generator() is None else self._generator().get_state(),
             "random": random_state(self.device),
             "history": {name: getattr(self.history, name) for name in REMEMBERED},
+            "ended": ended,
         }
-        path.parent.mkdir(parents=True, exist_ok=True)
         beside = path.with_name(path.name + ".part")
         torch.save(state, beside)
         os.replace(beside, path)
 
-    def load(self, path: Path) -> None:
-        """Go back to where the run at `path` was. ValueError if it is another run, or none: it is left as it is."""
+    def load(self, path: Path) -> bool:
+        """Go back to where the run at `path` was, and return whether on_epoch ended it.
+
+        ValueError if it is another run, or none: the file is left as it is, and so is the model.
+        """
         try:
             state = torch.load(path, map_location=self.device, weights_only=True)
             saved = state["settings"]
         except Exception as error:
             raise ValueError(f"checkpoint must be a file that fit wrote, or not there yet; {path} can't be read") from error
-        other = [name for name, value in self.settings.items() if saved.get(name) != value]
+        other = [name for name, value in self.settings.items() if saved.get(name, value) != value]
         if other:
             differences = "; ".join(f"{name} {saved.get(name)!r} there, {self.settings[name]!r} here" for name in other)
             raise ValueError(f"checkpoint must be of this run; {path} is of another: {differences}. Name another file")
-        self.model.load_state_dict(state["model"])
+        here, there = (_shapes(weights) for weights in (self._plain.state_dict(), state["model"]))
+        if other := [name for name in {**here, **there} if here.get(name) != there.get(name)]:
+            told = f"{other[0]} has {there.get(other[0], 'no place')} there, {here.get(other[0], 'no place')} here"
+            raise ValueError(f"checkpoint must be of this model; {path} is of another: {told}. Name another file")
+        self._plain.load_state_dict(state["model"])
+        if state.get("objective") is not None:
+            self.objective.load_state_dict(state["objective"])
         with torch.no_grad():
             for parameter, value in zip(self._own(), state["own"], strict=True):
                 parameter.copy_(value)
@@ -76,6 +97,12 @@ class Run:
         for name, value in state["history"].items():
             setattr(self.history, name, value)
         self.history.stopped_early = False
+        return state.get("ended", False)
+
+    @property
+    def _plain(self) -> nn.Module:
+        """The model, not what torch.compile puts around it, which would name its weights otherwise."""
+        return getattr(self.model, "_orig_mod", self.model)
 
     def _own(self) -> list[nn.Parameter]:
         """The parameters that the objective brings, such as a projector's."""
@@ -86,6 +113,10 @@ class Run:
         by_batch, by_row = (getattr(self.batches, name, None) for name in ("batch_sampler", "sampler"))
         draws = getattr(by_batch, "sampler", None), by_batch, by_row, self.batches
         return next((each.generator for each in draws if getattr(each, "generator", None) is not None), None)
+
+
+def _shapes(weights: Mapping) -> dict[str, str]:
+    return {name: f"shape {tuple(value.shape)}" for name, value in weights.items() if isinstance(value, torch.Tensor)}
 
 
 def hold_to(path: str | PathLike, settings: Mapping[str, object]) -> None:

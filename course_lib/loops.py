@@ -3,7 +3,9 @@
 The objectives live in `course_lib.objectives`; the two that every notebook uses can be imported from here as well.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from contextlib import suppress
+from numbers import Real
 from os import PathLike
 from pathlib import Path
 
@@ -11,9 +13,17 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from course_lib.basics import check_positive_int, device_of, eval_mode, restore_modes, seeded
-from course_lib.batches import batches_in_order, check_last_batch, read_batch, to_device, training_batches
-from course_lib.calling import check_module, in_dtype_of, logits_of
+from course_lib.basics import check_positive_int, device_of, eval_mode, random_kept, restore_modes, seeded
+from course_lib.batches import (
+    batches_in_order,
+    begin_epoch,
+    check_last_batch,
+    makes_examples,
+    read_batch,
+    to_device,
+    training_batches,
+)
+from course_lib.calling import check_module, logits_of
 from course_lib.checkpoints import Run
 from course_lib.history import History
 from course_lib.objectives import (
@@ -55,12 +65,14 @@ def fit(
     too; they must be on the model's device. lr: a number, or a schedule of progress. validation: data whose accuracy is
     measured after every epoch. on_step, on_epoch: called with the history so far; one that returns True ends the run, as
     Ctrl-C does. Either way the model and the history stay usable, and the history says `stopped_early` where epochs are
-    missing; an error carries the history so far as its attribute `history`. checkpoint: a file, written after every epoch;
-    where it is there already, the run goes on from it, to the same result as in one go. All of torch's randomness comes from
-    `seed`, and its global state is left as it was found. The model is trained in train mode; afterwards each of its modules
-    is in the mode that it was in. Raises TypeError or ValueError, naming the argument that is wrong.
+    missing; an error carries the history so far as its attribute `history`. checkpoint: a file, written after every epoch and
+    its on_epoch; where it is there already, the run goes on from it, to the same result as in one go. It holds the model, Adam,
+    the objective's `parameters()` and `state_dict()`, the history and torch's random numbers; numpy's and Python's are yours.
+    All of torch's randomness comes from `seed`, and its global state is left as it was found. The model is trained in train
+    mode; afterwards each of its modules is in the mode that it was in. Raises TypeError or ValueError, naming the argument.
     """
-    _check_fit(model, objective, seed, validation)
+    _check_fit(model, objective, seed, validation, on_step=on_step, on_epoch=on_epoch)
+    path = _file_of(checkpoint)
     device = device_of(model)
     batches = training_batches(data, batch_size, seed, device)
     check_last_batch(model, batches)
@@ -69,14 +81,14 @@ def fit(
     last_step = max(1, epochs * len(batches) - 1)  # max: a run of one step starts, and stays, at progress 0
     _learning_rate(lr, 1.0)  # tried before the first step, lest the last one fails
     optimizer = torch.optim.Adam(_trained(model, objective), lr=_learning_rate(lr, 0.0), fused=True)
-    run = Run(model, objective, optimizer, batches, history, device, batch_size, seed)
+    run = Run(model, objective, optimizer, batches, history, device, batch_size, seed, lr)
 
     with seeded(seed, device), restore_modes(model):
         try:
-            if checkpoint is not None and Path(checkpoint).exists():
-                run.load(Path(checkpoint))
-            for _ in range(history.epochs, epochs):
-                for batch in batches:
+            if _was_last(on_epoch, history, run, path):
+                raise KeyboardInterrupt
+            for epoch in range(history.epochs, epochs):
+                for batch in begin_epoch(batches, epoch):
                     model.train()
                     progress = history.steps / last_step
                     optimizer.param_groups[0]["lr"] = _learning_rate(lr, progress)
@@ -85,19 +97,19 @@ def fit(
                     optimizer.zero_grad()
                     loss.total.backward()
                     optimizer.step()
+                    torch.clear_autocast_cache()  # in it are the weights before this step
 
                     history.add_step(loss.total, optimizer.param_groups[0]["lr"], loss.log)
-                    if on_step and _says_stop(on_step(history)):
+                    if _says_stop(on_step, history):
                         raise KeyboardInterrupt
-                history.add_epoch(None if validation is None else evaluate(model, validation, ignore_index=_ignored(objective)))
-                if checkpoint is not None:
-                    run.save(Path(checkpoint))
-                if on_epoch and _says_stop(on_epoch(history)):
+                history.add_epoch(None if validation is None else _validated(model, validation, objective, device))
+                if _says_last(on_epoch, history, run, path):
                     raise KeyboardInterrupt
         except KeyboardInterrupt:
             history.stopped_early = history.epochs < epochs
         except Exception as error:
-            error.history = history
+            with suppress(AttributeError):  # of an error that takes none
+                error.history = history
             raise
         finally:
             optimizer.zero_grad()
@@ -115,6 +127,8 @@ def evaluate(
 
     The model is left as it was. Raises ValueError if no row has a label, or the labels do not fit the logits.
     """
+    check_module("model", model)
+    check_positive_int("batch_size", batch_size)
     device, right, rows = device_of(model), 0, 0
     for batch in batches_in_order(data, batch_size):
         inputs, labels, _ = read_batch(to_device(batch, device))
@@ -129,23 +143,26 @@ def evaluate(
 def predict(model: nn.Module, inputs: Tensor | dict, batch_size: int = EVAL_BATCH_SIZE) -> Tensor:
     """Return the logits of `model` in eval mode for (n, …) inputs, in their order and on their device.
 
-    Floating-point inputs are given in the model's dtype. A dict of inputs by name is one batch, on the model's device. The
-    model is left as it was.
+    Floating-point inputs are given in the model's dtype. A dict of inputs by name, or a list of them, is one batch, on the
+    model's device. The model is left as it was, and so is a tensor of inputs, whatever the model does in place.
     """
+    check_module("model", model)
+    check_positive_int("batch_size", batch_size)
     with eval_mode(model):
-        if isinstance(inputs, Mapping):
-            return logits_of(model, in_dtype_of(model, inputs))
+        if not isinstance(inputs, Tensor):
+            return logits_of(model, inputs)
         device, batches = device_of(model, default=inputs.device), inputs.split(batch_size)
-        return torch.cat([logits_of(model, in_dtype_of(model, batch.to(device))).to(inputs.device) for batch in batches])
+        return torch.cat([logits_of(model, batch.to(device, copy=True)).to(inputs.device) for batch in batches])
 
 
 def with_teacher_logits(teacher: nn.Module, dataset: TensorDataset, batch_size: int = EVAL_BATCH_SIZE) -> TensorDataset:
     """(inputs, labels) -> (inputs, labels, teacher logits): each example carries its own soft target through any shuffle.
 
-    Right as long as the inputs stay what they are; with augmentation the teacher has to see each new picture.
+    Right as long as the inputs stay what they are; with augmentation the teacher has to see each new picture, so no class
+    derived from TensorDataset that makes its examples itself is taken.
     """
-    if not isinstance(dataset, TensorDataset):
-        raise TypeError(f"dataset must be a TensorDataset, got {type(dataset).__name__}")
+    if not isinstance(dataset, TensorDataset) or makes_examples(dataset):
+        raise TypeError(f"dataset must be a TensorDataset whose examples stay what they are, got {type(dataset).__name__}")
     if len(dataset.tensors) != 2:
         raise ValueError(f"dataset must have two columns, inputs and labels; got {len(dataset.tensors)}")
     return TensorDataset(*dataset.tensors, predict(teacher, dataset.tensors[0], batch_size))
@@ -154,17 +171,71 @@ def with_teacher_logits(teacher: nn.Module, dataset: TensorDataset, batch_size: 
 # ---- behind the loop ----
 
 
-def _check_fit(model: nn.Module, objective: Objective, seed: int, validation: TensorDataset | DataLoader | None) -> None:
+def _check_fit(
+    model: nn.Module, objective: Objective, seed: int, validation: TensorDataset | DataLoader | None, **callbacks: object
+) -> None:
     check_module("model", model)
     check_objective("objective", objective)
     if isinstance(seed, bool) or not isinstance(seed, int):
         raise TypeError(f"seed must be an int, got {type(seed).__name__}")
+    if not -(2**63) <= seed < 2**64:
+        raise ValueError(f"seed must fit into 64 bits, got {seed}")
+    if not any(parameter.requires_grad for parameter in _trained(model, objective)):
+        raise ValueError("model must have a parameter that can be trained; it has none, or none that requires a gradient")
+    for name, callback in callbacks.items():
+        if not (callback is None or callable(callback)):
+            raise TypeError(f"{name} must be a function of the history, got {type(callback).__name__}")
     if not (validation is None or isinstance(validation, TensorDataset | DataLoader)):
         raise TypeError(f"validation must be a TensorDataset or a DataLoader, got {type(validation).__name__}")
+    if isinstance(validation, TensorDataset) and not (len(validation.tensors) in (2, 3) and len(validation)):
+        got = f"{len(validation.tensors)} columns of {len(validation)} rows"
+        raise ValueError(f"validation must have columns inputs and labels, of at least one row; got {got}")
 
 
-def _says_stop(answer: object) -> bool:
-    """True, numpy's and torch's included; not whatever else a callback returns, such as the text of a figure."""
+def _file_of(checkpoint: str | PathLike | None) -> Path | None:
+    """The path of the file, in a folder that is there now: an epoch later is late to learn that it can't be made."""
+    if checkpoint is None:
+        return None
+    if not isinstance(checkpoint, str | PathLike):
+        raise TypeError(f"checkpoint must be a path, got {type(checkpoint).__name__}")
+    path = Path(checkpoint)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_dir():
+        raise ValueError(f"checkpoint must be a file, or not there yet; {path} is a folder")
+    return path
+
+
+def _validated(model: nn.Module, validation: TensorDataset | DataLoader, objective: Objective, device: torch.device) -> float:
+    with random_kept(device):  # a DataLoader draws a number each time
+        return evaluate(model, validation, ignore_index=getattr(objective, "ignore_index", IGNORE_INDEX))
+
+
+def _was_last(on_epoch: Callable | None, history: History, run: Run, path: Path | None) -> bool:
+    """Go on from the file, if there is one. Whether that run is over: if on_epoch has ended it, it is asked again.
+
+    Unless it says so again, what it has changed this time is undone.
+    """
+    if path and path.exists() and run.load(path):
+        if _says_stop(on_epoch, history):
+            return True
+        run.load(path)
+    return False
+
+
+def _says_last(on_epoch: Callable | None, history: History, run: Run, path: Path | None) -> bool:
+    """Whether on_epoch ends the run, which is written after it, error or not: what it has changed belongs to the run."""
+    last = False
+    try:
+        last = _says_stop(on_epoch, history)
+        return last
+    finally:
+        if path:
+            run.save(path, last)
+
+
+def _says_stop(callback: Callable | None, history: History) -> bool:
+    """Whether it returns True, numpy's and torch's included; not whatever else it returns, such as the text of a figure."""
+    answer = None if callback is None else callback(history)
     return answer is True or (getattr(answer, "ndim", None) == 0 and answer.item() is True)
 
 
@@ -187,11 +258,8 @@ def _as_loss(result: Loss | Tensor) -> Loss:
     return loss
 
 
-def _ignored(objective: Objective) -> int:
-    return getattr(objective, "ignore_index", IGNORE_INDEX)
-
-
 def _learning_rate(lr: FloatOrSchedule, progress: float) -> float:
     value = value_at(lr, progress)
+    value = float(value) if isinstance(value, Real) else value  # a numpy float could be saved, but not read again
     check_not_negative("lr", value)
     return value

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from course_lib.basics import device_of, eval_mode, to_eval
 from course_lib.batches import read_batch, to_device
-from course_lib.calling import call, call_teacher, check_apart, check_module, dtype_of, in_dtype_of, logits_in, logits_of
+from course_lib.calling import call, call_teacher, check_apart, check_module, dtype_of, logits_in, logits_of, versions_of
 from course_lib.features import Match, check_layers
 from course_lib.losses import (
     check_alpha,
@@ -102,8 +102,11 @@ class Distillation:
         # At every step: the teacher may be part of a module whose train() was called since the last one. And before the
         # student runs: frozen layers that it shares with the teacher must keep their statistics.
         to_eval(self.teacher)
+        versions = versions_of(inputs)
         student_logits = logits_of(student, inputs)
         if teacher_logits is None:
+            if versions_of(inputs) != versions:
+                raise ValueError("student must leave its inputs as they are, for the teacher; it changes them in place")
             teacher_logits = self.teacher_logits(inputs)
         T, alpha = value_at(self.T, progress), value_at(self.alpha, progress)
         options = {"divergence": self.divergence, "beta": self.beta, "ignore_index": self.ignore_index}
@@ -162,7 +165,7 @@ class Features:
         check_objective("base", self.base)
         inputs = to_device(inputs, device_of(student))
         with eval_mode(student), tapped(student, layers) as ours:
-            call(student, in_dtype_of(student, inputs))
+            call(student, inputs)
         with tapped(teacher, layers.values()) as theirs:
             call_teacher(teacher, inputs)
         self.match = Match(layers, loss, ours, theirs).to(device_of(student), dtype_of(student))
@@ -208,8 +211,8 @@ def distillation_terms(
 
 
 def check_objective(name: str, objective: Objective) -> None:
-    """Raise TypeError, naming the argument, unless it can be called: the class of an objective is none yet."""
-    if isinstance(objective, type) or not callable(objective):
+    """Raise TypeError, naming the argument, unless it can be called on a student: no class, and none of torch's losses."""
+    if isinstance(objective, type | nn.modules.loss._Loss) or not callable(objective):
         what = f"the class {objective.__name__}" if isinstance(objective, type) else type(objective).__name__
         raise TypeError(f"{name} must be such as HardLabels() or Distillation(teacher), got {what}")
 
@@ -243,7 +246,9 @@ def _accuracy(logits: Tensor, labels: Tensor, ignore_index: int) -> Tensor | Non
 
 
 def _right_and_labelled(logits: Tensor, labels: Tensor, ignore_index: int) -> tuple[Tensor, Tensor]:
-    labels = labels.argmax(-1) if labels.is_floating_point() else labels
-    if labels.shape != logits.shape[:-1]:
-        raise ValueError(f"labels must have shape {tuple(logits.shape[:-1])}, a label for each row; got {tuple(labels.shape)}")
+    rows, soft = tuple(logits.shape[:-1]), labels.is_floating_point()
+    if labels.shape != (logits.shape if soft else rows):
+        got = f"{tuple(labels.shape)}, {labels.dtype}"
+        raise ValueError(f"labels must have shape {rows}, a label for each row, int64; got {got}")
+    labels = labels.argmax(-1) if soft else labels
     return logits.argmax(-1) == labels, labels != ignore_index

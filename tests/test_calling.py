@@ -81,3 +81,42 @@ def test_models_that_are_none_or_one_are_told():
     with pytest.raises(ValueError, match=r"layers in common must be frozen: requires_grad_\(False\)"):
         check_apart(nn.Sequential(one), one)
     check_apart(nn.Sequential(one.requires_grad_(False)), nn.Sequential(one))
+
+
+def test_a_teacher_whose_memory_the_student_shares_is_told():
+    teacher, student = network(), network(1)
+    check_apart(teacher, student)
+    student.load_state_dict(teacher.state_dict(), assign=True)
+    with pytest.raises(ValueError, match=r"share parameters, or the memory of some; .* copy them: deepcopy"):
+        check_apart(teacher, student)
+    student, lazy = network(1), nn.Sequential(nn.LazyLinear(3))
+    student[3].weight.data = teacher[3].weight.data
+    with pytest.raises(ValueError, match="teacher and student must be different modules"):
+        check_apart(teacher, student)
+    check_apart(teacher, lazy)
+    check_apart(lazy, nn.Sequential(nn.LazyLinear(3)))
+    check_apart(network().to("meta"), network(1).to("meta"))  # which have no memory
+    with pytest.raises(ValueError, match="teacher and student must be different modules"):
+        check_apart(lazy, nn.Sequential(lazy))
+
+
+def test_a_list_of_inputs_is_what_a_model_gets():
+    class Two(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body = network().eval()
+
+        def forward(self, pair):
+            return self.body(pair[0]) + pair[1]
+
+    inputs, model = [torch.randn(6, 4), torch.randn(6, 3)], Two()
+    expected = model.body(inputs[0]) + inputs[1]
+    assert torch.equal(logits_of(model, inputs), expected)
+    assert torch.equal(call_teacher(model, inputs), expected)
+    assert call_teacher(Two().to(torch.bfloat16), tuple(inputs)).dtype == torch.bfloat16
+
+
+def test_what_is_stored_in_a_byte_is_not_computed_in_it():
+    model = nn.Linear(4, 3)
+    model.weight = nn.Parameter(model.weight.detach().to(torch.float8_e4m3fn), requires_grad=False)
+    assert dtype_of(model) == torch.float32  # its bias

@@ -2,6 +2,7 @@
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -104,9 +105,120 @@ def test_an_interrupt_in_an_epoch_goes_back_to_its_start(tmp_path):
     assert all(map(torch.equal, whole.state_dict().values(), resumed.state_dict().values()))
 
 
+def test_what_on_epoch_changes_belongs_to_the_run(tmp_path):
+    def change(model, stop):
+        def on_epoch(history):
+            with torch.no_grad():
+                model[0].weight.mul_(0.9 + 0.1 * torch.rand(()))  # both the weights and the random numbers
+            return history.epochs == stop
+
+        return on_epoch
+
+    settings, path = {"epochs": 3, "batch_size": 16, "validation": data()}, tmp_path / "a.pt"
+    whole, first, resumed = network(), network(), network(9)
+    expected = fit(whole, data(), HardLabels(), **settings, on_epoch=change(whole, 3))
+    fit(first, data(), HardLabels(), **settings, checkpoint=path, on_epoch=change(first, 2))
+    assert fit(resumed, data(), HardLabels(), **settings, checkpoint=path, on_epoch=change(resumed, 3)) == expected
+    assert all(map(torch.equal, whole.state_dict().values(), resumed.state_dict().values()))
+
+
+def test_an_epoch_whose_on_epoch_fails_is_kept(tmp_path):
+    def fail(history):
+        raise OSError("no space for my picture")
+
+    path, settings = tmp_path / "a.pt", {"epochs": 2, "batch_size": 16}
+    with pytest.raises(OSError, match="no space"):
+        fit(network(), data(), HardLabels(), **settings, checkpoint=path, on_epoch=fail)
+    seen = []
+    assert fit(network(), data(), HardLabels(), **settings, checkpoint=path, on_epoch=seen.append).epochs == 2
+    assert len(seen) == 1  # the first was done
+
+
+def test_a_run_that_on_epoch_ended_asks_it_again(tmp_path):
+    settings = {"epochs": 4, "batch_size": 16, "checkpoint": tmp_path / "a.pt"}
+    for _ in range(3):
+        history = fit(network(), data(), HardLabels(), **settings, on_epoch=lambda history: history.epochs >= 2)
+        assert (history.epochs, history.stopped_early) == (2, True)
+    assert fit(network(), data(), HardLabels(), **settings).epochs == 4
+
+
+class Centred(nn.Module):
+    """Keeps a mean of what it has seen, which no gradient reaches."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(3))
+
+    def forward(self, student, batch, progress):
+        logits = student(batch[0])
+        self.mean.lerp_(logits.detach().mean(0), 0.3)
+        return HardLabels()(lambda inputs: logits - self.mean, batch, progress)
+
+
+def test_the_state_of_an_objective_belongs_to_the_run(tmp_path):
+    settings, path = {"epochs": 3, "batch_size": 16, "validation": data()}, tmp_path / "a.pt"
+    expected = fit(network(), data(), Centred(), **settings)
+    fit(network(), data(), Centred(), **settings, checkpoint=path, on_epoch=lambda history: history.epochs == 2)
+    assert fit(network(9), data(), Centred(), **settings, checkpoint=path) == expected
+
+
+@pytest.mark.parametrize("lr", [lambda progress: 1e-2 * np.cos(progress), np.float64(1e-2)])
+def test_numbers_of_numpy_can_be_read_again(tmp_path, lr):
+    settings = {"epochs": 2, "batch_size": 16, "lr": lr, "checkpoint": tmp_path / "a.pt"}
+    objective = Distillation(network(1), T=lambda progress: np.float64(5 - 4 * progress), alpha=np.float32(0.5))
+    fit(network(), data(), objective, **settings, on_epoch=lambda history: history.epochs == 1)
+    assert fit(network(), data(), objective, **settings).epochs == 2
+
+
+def test_a_function_is_the_same_in_another_process(tmp_path):
+    def objective():
+        return Distillation(network(1), T=lambda progress: 4 - 3 * progress)
+
+    one, other, settings = objective(), objective(), {"epochs": 2, "batch_size": 16, "checkpoint": tmp_path / "a.pt"}
+    assert repr(one) != repr(other)  # their lambdas lie at two addresses
+    fit(network(), data(), one, **settings, on_epoch=lambda history: history.epochs == 1)
+    assert fit(network(), data(), other, **settings).epochs == 2
+
+
+def test_a_file_of_another_model_is_told_before_anything_is_changed(tmp_path):
+    path = tmp_path / "a.pt"
+    fit(network(), data(), HardLabels(), epochs=1, checkpoint=path)
+    wider = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Dropout(0.3), nn.Linear(8, 9))
+    longer = nn.Sequential(*network(), nn.Linear(3, 3))
+    for model, says in (
+        (wider, r"3\.weight has shape \(3, 8\) there, shape \(9, 8\) here"),
+        (longer, r"4\.weight has no place there, shape \(3, 3\) here"),
+    ):
+        before = copy.deepcopy(model.state_dict())
+        with pytest.raises(ValueError, match=f"checkpoint must be of this model; .* is of another: {says}"):
+            fit(model, data(), HardLabels(), epochs=1, checkpoint=path)
+        assert all(map(torch.equal, before.values(), model.state_dict().values()))
+
+
+def test_a_compiled_model_and_the_plain_one_read_each_others_files(tmp_path):
+    settings = {"epochs": 2, "batch_size": 16, "checkpoint": tmp_path / "a.pt"}
+    fit(network(), data(), HardLabels(), **settings, on_epoch=lambda history: history.epochs == 1)
+    fit(torch.compile(network(9), backend="eager"), data(), HardLabels(), **settings)
+    assert fit(network(8), data(), HardLabels(), **settings).epochs == 2
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "error"), [(True, TypeError), (".", ValueError), ("checkpoint must be a file/a.pt", OSError)]
+)
+def test_a_place_for_no_file_is_told_before_the_first_step(tmp_path, monkeypatch, checkpoint, error):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "checkpoint must be a file").touch()
+    model = network()
+    before = copy.deepcopy(model.state_dict())
+    with pytest.raises(error, match="checkpoint must be a"):
+        fit(model, data(), HardLabels(), epochs=1, checkpoint=checkpoint)
+    assert all(map(torch.equal, before.values(), model.state_dict().values()))
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
+        ({"lr": 1.0}, "lr 0.001 there, 1.0 here"),
         ({"epochs": 5}, "epochs 2 there, 5 here"),
         ({"seed": 1}, "seed 0 there, 1 here"),
         ({"batch_size": 20}, "steps_per_epoch 3 there, 2 here; batch_size 16 there, 20 here"),

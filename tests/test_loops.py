@@ -381,6 +381,97 @@ def test_the_loop_fits_on_one_screen():
     assert len(lines) <= 75
 
 
+def test_under_autocast_each_step_sees_the_weights_of_the_last():
+    def by_step(student, batch, progress):
+        with torch.autocast("cpu", torch.bfloat16):
+            return HardLabels()(student, batch, progress)
+
+    expected = fit(network(2), points(), by_step, epochs=5, lr=0.03).by_epoch["loss"]
+    with torch.autocast("cpu", torch.bfloat16):
+        assert fit(network(2), points(), HardLabels(), epochs=5, lr=0.03).by_epoch["loss"] == expected
+
+
+@pytest.mark.parametrize("validation", [points(), DataLoader(points(), batch_size=10, shuffle=True)])
+def test_validation_changes_nothing_of_the_training(validation):
+    plain, validated = network(2, dropout=0.5), network(2, dropout=0.5)
+    fit(plain, points(), HardLabels(), epochs=3)
+    fit(validated, points(), HardLabels(), epochs=3, validation=validation)
+    assert same(state(plain), state(validated))
+
+
+class InPlace(nn.Module):
+    """Scales what it is given where it lies."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = network(2)
+
+    def forward(self, x):
+        return self.body(x.mul_(2))
+
+
+def test_a_model_that_works_in_place_changes_no_data():
+    data = points()
+    before = data.tensors[0].clone()
+    fit(InPlace(), data, HardLabels(), epochs=2, validation=data)
+    predict(InPlace(), data.tensors[0])
+    assert torch.equal(with_teacher_logits(InPlace(), data).tensors[0], before)
+    with pytest.raises(
+        ValueError, match="student must leave its inputs as they are, for the teacher; it changes them in place"
+    ):
+        fit(InPlace(), data, Distillation(network(1)), epochs=1)
+    assert fit(InPlace(), with_teacher_logits(network(1), data), Distillation(network(1)), epochs=1).epochs == 1
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_a_student_gets_numbers_in_its_own_dtype(dtype):
+    model = network(2).to(dtype)
+    history = fit(model, points(), Distillation(network(1)), epochs=2, validation=points())
+    assert history.epochs == 2
+    assert model[0].weight.dtype == dtype
+
+
+def test_an_error_that_takes_no_history_is_raised_all_the_same():
+    class BareError(Exception):
+        history = property()
+
+    def fail(history):
+        raise BareError
+
+    with pytest.raises(BareError):
+        fit(network(), points(), HardLabels(), epochs=1, on_step=fail)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "says"),
+    [
+        ({"on_step": 5}, TypeError, "on_step must be a function of the history, got int"),
+        ({"on_epoch": "stop"}, TypeError, "on_epoch must be a function of the history, got str"),
+        ({"seed": 2**70}, ValueError, "seed must fit into 64 bits, got 1180591620717411303424"),
+        ({"objective": nn.CrossEntropyLoss()}, TypeError, r"objective must be such as HardLabels\(\).*, got CrossEntropyLoss"),
+        ({"model": nn.ReLU()}, ValueError, "model must have a parameter that can be trained"),
+        ({"model": network().requires_grad_(False)}, ValueError, "model must have a parameter that can be trained"),
+        (
+            {"validation": TensorDataset(torch.zeros(3, 4))},
+            ValueError,
+            "validation must have columns .*; got 1 columns of 3 rows",
+        ),
+        (
+            {"validation": TensorDataset(*(x[:0] for x in points().tensors))},
+            ValueError,
+            "validation must have columns .*; got 2 columns of 0 rows",
+        ),
+    ],
+)
+def test_what_would_fail_in_a_step_or_after_an_epoch_is_told_before(change, error, says):
+    model = network()
+    given = {"model": model, "data": points(), "objective": HardLabels(), "epochs": 1, **change}
+    before = state(model)
+    with pytest.raises(error, match=says):
+        fit(**given)
+    assert same(before, state(model))
+
+
 # ---- predict and evaluate ----
 
 
@@ -521,12 +612,17 @@ def test_teacher_and_student_with_different_numbers_of_classes():
 
 
 def test_wrong_arguments_of_the_rest():
-    with pytest.raises(TypeError, match="dataset must be a TensorDataset, got list"):
+    with pytest.raises(TypeError, match="dataset must be a TensorDataset whose examples stay what they are, got list"):
         with_teacher_logits(network(), [1])
     with pytest.raises(ValueError, match="dataset must have two columns, inputs and labels; got 3"):
         with_teacher_logits(network(), with_teacher_logits(network(), points()))
     with pytest.raises(TypeError, match="data must be a TensorDataset or a DataLoader, got list"):
         evaluate(network(), [1])
+    for measure in (lambda **more: evaluate(**more, data=points()), lambda **more: predict(**more, inputs=points().tensors[0])):
+        with pytest.raises(ValueError, match="batch_size must be at least 1, got 0"):
+            measure(model=network(), batch_size=0)
+        with pytest.raises(TypeError, match=r"model must be a torch\.nn\.Module, got int"):
+            measure(model=3)
 
 
 def test_objectives_print_as_what_they_are():

@@ -151,7 +151,9 @@ def test_a_teacher_that_refuses_to_be_moved_is_not_where_it_is_right_already():
 
 def test_labels_of_another_shape_are_told():
     inputs, labels = columns()
-    with pytest.raises(ValueError, match=r"labels must have shape \(24,\), a label for each row; got \(24, 1\)"):
+    with pytest.raises(
+        ValueError, match=r"labels must have shape \(24,\), a label for each row, int64; got \(24, 1\), torch.int64"
+    ):
         evaluate(network(), TensorDataset(inputs, labels[:, None]))
 
 

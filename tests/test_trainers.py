@@ -69,6 +69,19 @@ def test_lightning_trains_as_a_plain_loop_does(tmp_path):
     assert not any("teacher" in name for name in module.state_dict())
 
 
+def test_lightning_takes_a_batch_without_a_label(tmp_path):
+    module_class = from_readme("lightning")["DistilledModule"]
+    import lightning
+
+    inputs, labels = next(iter(loader()))
+    data = DataLoader(TensorDataset(torch.cat([inputs, inputs]), torch.cat([labels.fill_(-100), labels])), batch_size=8)
+    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "enable_checkpointing": False}
+    trainer = lightning.Trainer(max_epochs=1, accelerator="cpu", default_root_dir=tmp_path, **quiet)
+    trainer.fit(module_class(network(0), network(1)), data)
+    assert trainer.logged_metrics["loss"] == 0
+    assert "accuracy" not in trainer.logged_metrics
+
+
 def test_accelerate_trains_as_a_plain_loop_does():
     train = from_readme("accelerate")["train"]
     student, teacher = network(0), network(1).eval()
@@ -104,7 +117,7 @@ def sentences(n=8, length=9):
     return [{"input_ids": i, "attention_mask": m.long(), "labels": y} for i, m, y in zip(ids, mask, labels, strict=True)]
 
 
-def trained_by_hugging_face(folder, batch_size, accumulated):
+def trained_by_hugging_face(folder, batch_size, accumulated, data=None):
     trainer_class = from_readme("transformers")["DistillationTrainer"]
     from transformers import TrainingArguments
 
@@ -114,7 +127,7 @@ def trained_by_hugging_face(folder, batch_size, accumulated):
         learning_rate=1e-2, lr_scheduler_type="constant", max_grad_norm=0.0, report_to=[], save_strategy="no", use_cpu=True,
         disable_tqdm=True, remove_unused_columns=False, seed=0, optim="sgd", logging_strategy="no",
     )  # fmt: skip
-    data = sentences()
+    data = data or sentences()
     trainer = trainer_class(student, arguments, train_dataset=data, teacher=teacher, T=2.0, alpha=0.7)
     trainer._get_train_sampler = lambda *_: None  # in their order, so that the plain loop meets the same
     trainer.train()
@@ -142,3 +155,9 @@ def test_transformers_trains_as_a_plain_loop_does_however_a_step_is_cut(tmp_path
     assert not torch.equal(expected.lm_head.weight, language_model(0).lm_head.weight)
     assert_same_weights(expected, student, rtol=1e-5, atol=1e-6)
     assert all(parameter.grad is None for parameter in teacher.parameters())
+
+
+def test_a_step_without_a_label_leaves_the_weights_under_transformers(tmp_path):
+    without = [{**row, "labels": torch.full_like(row["labels"], -100)} for row in sentences()]
+    student, _ = trained_by_hugging_face(tmp_path, 4, 1, without)
+    assert_same_weights(language_model(0), student, rtol=0, atol=0)

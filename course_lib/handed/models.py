@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from course_lib.basics import check_positive_int, device_of, eval_mode
 from course_lib.batches import read_batch, to_device
-from course_lib.calling import call, in_dtype_of, logits_of
+from course_lib.calling import call, logits_of
 from course_lib.handed.weights import differences, fit_names, read_weights
 from course_lib.history import History
 from course_lib.loops import HardLabels, fit
@@ -163,7 +163,7 @@ def _into(head: nn.Module, model: nn.Module, data: DataLoader, passes: int) -> T
             for _ in range(passes):
                 for batch in data:
                     inputs, seen, _ = read_batch(to_device(batch, device))
-                    call(model, in_dtype_of(model, inputs))
+                    call(model, inputs)
                     labels.append(seen)
     finally:
         hook.remove()
