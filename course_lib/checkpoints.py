@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -33,6 +33,7 @@ class Run:
     batch_size: int
     seed: int
     lr: object
+    path: Path | None
 
     @property
     def settings(self) -> dict[str, float | str]:
@@ -45,6 +46,27 @@ class Run:
             "lr": repr(self.lr) if callable(self.lr) else float(self.lr),
         }
         return {name: ADDRESS.sub("", value) if isinstance(value, str) else value for name, value in named.items()}
+
+    def resumes_over(self, is_last: Callable[[], bool]) -> bool:
+        """Go on from the file, if there is one. Whether that run is over: if on_epoch had ended it, it is asked again.
+
+        Unless it says so again, what it has changed this time is undone.
+        """
+        if self.path and self.path.exists() and self.load(self.path):
+            if is_last():
+                return True
+            self.load(self.path)
+        return False
+
+    def ends_with(self, is_last: Callable[[], bool]) -> bool:
+        """Whether on_epoch ends the run, which is written after it, error or not: what it has changed belongs to the run."""
+        ended = False
+        try:
+            ended = is_last()
+            return ended
+        finally:
+            if self.path:
+                self.save(self.path, ended)
 
     def save(self, path: Path, ended: bool) -> None:
         """Write the run to `path`, in one move, so that a machine that stops halfway leaves the epoch before.
@@ -113,6 +135,19 @@ class Run:
         by_batch, by_row = (getattr(self.batches, name, None) for name in ("batch_sampler", "sampler"))
         draws = getattr(by_batch, "sampler", None), by_batch, by_row, self.batches
         return next((each.generator for each in draws if getattr(each, "generator", None) is not None), None)
+
+
+def file_of(checkpoint: str | PathLike | None) -> Path | None:
+    """The path of the file, in a folder that is there now: an epoch later is late to learn that it can't be made."""
+    if checkpoint is None:
+        return None
+    if not isinstance(checkpoint, str | PathLike):
+        raise TypeError(f"checkpoint must be a path, got {type(checkpoint).__name__}")
+    path = Path(checkpoint)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_dir():
+        raise ValueError(f"checkpoint must be a file, or not there yet; {path} is a folder")
+    return path
 
 
 def _shapes(weights: Mapping) -> dict[str, str]:

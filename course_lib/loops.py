@@ -5,9 +5,9 @@ The objectives live in `course_lib.objectives`; the two that every notebook uses
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from numbers import Real
 from os import PathLike
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +24,7 @@ from course_lib.batches import (
     training_batches,
 )
 from course_lib.calling import check_module, logits_of
-from course_lib.checkpoints import Run
+from course_lib.checkpoints import Run, file_of
 from course_lib.history import History
 from course_lib.objectives import (
     IGNORE_INDEX,
@@ -72,7 +72,7 @@ def fit(
     mode; afterwards each of its modules is in the mode that it was in. Raises TypeError or ValueError, naming the argument.
     """
     _check_fit(model, objective, seed, validation, on_step=on_step, on_epoch=on_epoch)
-    path = _file_of(checkpoint)
+    path = file_of(checkpoint)
     device = device_of(model)
     batches = training_batches(data, batch_size, seed, device)
     check_last_batch(model, batches)
@@ -81,11 +81,12 @@ def fit(
     last_step = max(1, epochs * len(batches) - 1)  # max: a run of one step starts, and stays, at progress 0
     _learning_rate(lr, 1.0)  # tried before the first step, lest the last one fails
     optimizer = torch.optim.Adam(_trained(model, objective), lr=_learning_rate(lr, 0.0), fused=True)
-    run = Run(model, objective, optimizer, batches, history, device, batch_size, seed, lr)
+    run = Run(model, objective, optimizer, batches, history, device, batch_size, seed, lr, path)
+    is_last = partial(_says_stop, on_epoch, history)
 
     with seeded(seed, device), restore_modes(model):
         try:
-            if _was_last(on_epoch, history, run, path):
+            if run.resumes_over(is_last):
                 raise KeyboardInterrupt
             for epoch in range(history.epochs, epochs):
                 for batch in begin_epoch(batches, epoch):
@@ -103,7 +104,7 @@ def fit(
                     if _says_stop(on_step, history):
                         raise KeyboardInterrupt
                 history.add_epoch(None if validation is None else _validated(model, validation, objective, device))
-                if _says_last(on_epoch, history, run, path):
+                if run.ends_with(is_last):
                     raise KeyboardInterrupt
         except KeyboardInterrupt:
             history.stopped_early = history.epochs < epochs
@@ -192,45 +193,9 @@ def _check_fit(
         raise ValueError(f"validation must have columns inputs and labels, of at least one row; got {got}")
 
 
-def _file_of(checkpoint: str | PathLike | None) -> Path | None:
-    """The path of the file, in a folder that is there now: an epoch later is late to learn that it can't be made."""
-    if checkpoint is None:
-        return None
-    if not isinstance(checkpoint, str | PathLike):
-        raise TypeError(f"checkpoint must be a path, got {type(checkpoint).__name__}")
-    path = Path(checkpoint)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.is_dir():
-        raise ValueError(f"checkpoint must be a file, or not there yet; {path} is a folder")
-    return path
-
-
 def _validated(model: nn.Module, validation: TensorDataset | DataLoader, objective: Objective, device: torch.device) -> float:
     with random_kept(device):  # a DataLoader draws a number each time
         return evaluate(model, validation, ignore_index=getattr(objective, "ignore_index", IGNORE_INDEX))
-
-
-def _was_last(on_epoch: Callable | None, history: History, run: Run, path: Path | None) -> bool:
-    """Go on from the file, if there is one. Whether that run is over: if on_epoch has ended it, it is asked again.
-
-    Unless it says so again, what it has changed this time is undone.
-    """
-    if path and path.exists() and run.load(path):
-        if _says_stop(on_epoch, history):
-            return True
-        run.load(path)
-    return False
-
-
-def _says_last(on_epoch: Callable | None, history: History, run: Run, path: Path | None) -> bool:
-    """Whether on_epoch ends the run, which is written after it, error or not: what it has changed belongs to the run."""
-    last = False
-    try:
-        last = _says_stop(on_epoch, history)
-        return last
-    finally:
-        if path:
-            run.save(path, last)
 
 
 def _says_stop(callback: Callable | None, history: History) -> bool:
