@@ -254,7 +254,8 @@ def test_only_those_gradients_are_made_that_are_wanted(monkeypatch):
     assert made == [False, False]
     for trained in range(3):
         given = [x.detach().requires_grad_(at == trained) for at, x in enumerate(student)]
-        kept = in_one(given, teacher, labels).grad_fn.saved_tensors
+        loss = in_one(given, teacher, labels)  # held: what it saved goes with it
+        kept = loss.grad_fn.saved_tensors
         assert [x is not None for x in kept] == [at == trained for at in range(3)]
 
 
