@@ -60,10 +60,16 @@ def makes_examples(dataset: TensorDataset) -> bool:
 
 def begin_epoch(batches: ShuffledBatches | DataLoader, epoch: int) -> ShuffledBatches | DataLoader:
     """Return the batches; a sampler whose order is a matter of the epoch, as DistributedSampler's, is told which it is."""
-    set_epoch = getattr(getattr(batches, "sampler", None), "set_epoch", None)
-    if set_epoch is not None:
-        set_epoch(epoch)
+    for sampler in samplers_of(batches):
+        if hasattr(sampler, "set_epoch"):
+            sampler.set_epoch(epoch)
     return batches
+
+
+def samplers_of(batches: ShuffledBatches | DataLoader) -> list:
+    """Return what decides on the order of the examples, the innermost first."""
+    by_batch, by_row = (getattr(batches, name, None) for name in ("batch_sampler", "sampler"))
+    return [each for each in (getattr(by_batch, "sampler", None), by_batch, by_row) if each is not None]
 
 
 def check_last_batch(model: nn.Module, batches: ShuffledBatches | DataLoader) -> None:
@@ -97,7 +103,7 @@ class Batch(NamedTuple):
     """A batch of labelled examples, as `HardLabels` and `Distillation` read it.
 
     inputs: what the model is called on, a tensor, a list of them, or a dict of its keyword arguments. labels: int64 of shape
-    (...); to measure accuracy alone also probabilities (..., num_classes). teacher_logits: (..., num_classes) where they
+    (...), or probabilities (..., num_classes), which are read for accuracy only. teacher_logits: (..., num_classes) where they
     travel with the batch, else None.
     """
 
@@ -145,6 +151,6 @@ def to_device(batch, device: torch.device):
         return {name: to_device(value, device) for name, value in batch.items()}
     if isinstance(batch, PackedSequence):  # a part of it stays on the CPU
         return batch.to(device)
-    if hasattr(batch, "_fields"):  # a named tuple
+    if isinstance(batch, tuple) and hasattr(batch, "_fields"):  # a named one
         return type(batch)(*(to_device(value, device) for value in batch))
     return [to_device(value, device) for value in batch] if isinstance(batch, list | tuple) else batch

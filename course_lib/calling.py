@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from course_lib.basics import device_of, to_eval
 
@@ -36,7 +37,11 @@ def call_teacher(teacher: nn.Module, inputs: Tensor | dict) -> Any:
     device = next((value.device for value in tensors_in(inputs)), None)
     if device is not None and device_of(teacher, device) != device:  # not otherwise: a quantized model may refuse to be moved
         teacher.to(device)
-    return call(to_eval(teacher), inputs)
+    versions = versions_of(inputs)
+    output = call(to_eval(teacher), inputs)
+    if versions_of(inputs) != versions:
+        raise ValueError("teacher must leave its inputs as they are, for the student; it changes them in place")
+    return output
 
 
 def tensors_in(inputs: Tensor | dict) -> list[Tensor]:
@@ -51,12 +56,13 @@ def versions_of(inputs: Tensor | dict) -> list[int]:
 
 
 def dtype_of(model: nn.Module) -> torch.dtype | None:
-    """Return the dtype of the model's first parameter of floating point; None where it has none.
+    """Return the dtype of the model's largest parameter of floating point; None where it has none.
 
     Not one of a byte or less, in which weights are stored, and nothing is computed.
     """
-    parameters = getattr(model, "parameters", list)()  # a function has none
-    return next((each.dtype for each in parameters if each.is_floating_point() and each.dtype.itemsize > 1), None)
+    parameters = [each for each in getattr(model, "parameters", list)() if not is_lazy(each)]  # a function has none
+    numbers = [each for each in parameters if each.is_floating_point() and each.dtype.itemsize > 1]
+    return max(numbers, key=Tensor.numel).dtype if numbers else None
 
 
 def in_dtype_of(model: nn.Module, inputs: Tensor | dict) -> Tensor | dict:

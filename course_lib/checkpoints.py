@@ -1,5 +1,6 @@
 """A run of `fit` on disk: written after every epoch, read by the next call, which goes on as if nothing had come between."""
 
+import copy
 import json
 import os
 import re
@@ -7,14 +8,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
+from typing import NoReturn
 
 import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
 from course_lib.basics import random_state, set_random_state
-from course_lib.batches import ShuffledBatches
-from course_lib.history import History
+from course_lib.batches import ShuffledBatches, samplers_of
+from course_lib.history import History, says_stop
 
 REMEMBERED = ("objective", "planned_epochs", "steps_per_epoch", "by_step", "by_epoch")  # of a history
 ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")  # in the name of a function, another in each process
@@ -37,42 +39,43 @@ class Run:
 
     @property
     def settings(self) -> dict[str, float | str]:
-        """What must be the same in the call that goes on with a run."""
-        of = self.history
-        named = {"objective": of.objective, "epochs": of.planned_epochs, "steps_per_epoch": of.steps_per_epoch}
-        named |= {
+        """What must be the same in the call that goes on with a run, as far as the names of objective and lr tell it."""
+        settings = {
+            "objective": self.history.objective,
+            "epochs": self.history.planned_epochs,
+            "steps_per_epoch": self.history.steps_per_epoch,
             "batch_size": self.batch_size,
             "seed": self.seed,
             "lr": repr(self.lr) if callable(self.lr) else float(self.lr),
         }
-        return {name: ADDRESS.sub("", value) if isinstance(value, str) else value for name, value in named.items()}
+        return {name: ADDRESS.sub("", value) if isinstance(value, str) else value for name, value in settings.items()}
 
-    def resumes_over(self, is_last: Callable[[], bool]) -> bool:
-        """Go on from the file, if there is one. Whether that run is over: if on_epoch had ended it, it is asked again.
+    def resume(self, on_epoch: Callable[[History], object] | None) -> bool:
+        """Go on from the file, if there is one. Return whether on_epoch, if it was not asked before, now ends the run."""
+        if self.path is None or not self.path.exists() or self.load():
+            return False
+        self.model.train()  # as it would be in one go
+        return self.end_epoch(on_epoch)
 
-        Unless it says so again, what it has changed this time is undone.
+    def end_epoch(self, on_epoch: Callable[[History], object] | None) -> bool:
+        """Ask on_epoch whether the run ends here; write the run before that and, since on_epoch may change it, after.
+
+        Where on_epoch ends the run, or fails, the file stays at what was before: the call that goes on asks anew.
         """
-        if self.path and self.path.exists() and self.load(self.path):
-            if is_last():
+        if on_epoch is not None:
+            self.save(asked=False)
+            if says_stop(on_epoch, self.history):
                 return True
-            self.load(self.path)
+        self.save(asked=True)
         return False
 
-    def ends_with(self, is_last: Callable[[], bool]) -> bool:
-        """Whether on_epoch ends the run, which is written after it, error or not: what it has changed belongs to the run."""
-        ended = False
-        try:
-            ended = is_last()
-            return ended
-        finally:
-            if self.path:
-                self.save(self.path, ended)
+    def save(self, asked: bool) -> None:
+        """Write the run in one move, so that a machine that stops halfway leaves what was there. asked: whether on_epoch was.
 
-    def save(self, path: Path, ended: bool) -> None:
-        """Write the run to `path`, in one move, so that a machine that stops halfway leaves the epoch before.
-
-        ended: whether on_epoch ended it.
+        ValueError, and no file, where the first could not be read again.
         """
+        if self.path is None:
+            return
         state = {
             "settings": self.settings,
             "model": self._plain.state_dict(),
@@ -82,35 +85,41 @@ class Run:
             "order": None if self._generator() is None else self._generator().get_state(),
             "random": random_state(self.device),
             "history": {name: getattr(self.history, name) for name in REMEMBERED},
-            "ended": ended,
+            "asked": asked,
         }
-        beside = path.with_name(path.name + ".part")
+        beside = self.path.with_name(self.path.name + ".part")
         torch.save(state, beside)
-        os.replace(beside, path)
+        if not self.path.exists():
+            try:
+                torch.load(beside, map_location="cpu", weights_only=True)
+            except Exception as error:
+                beside.unlink()
+                raise ValueError(f"the states of model and objective must be tensors and plain numbers; {error}") from error
+        os.replace(beside, self.path)
 
-    def load(self, path: Path) -> bool:
-        """Go back to where the run at `path` was, and return whether on_epoch ended it.
+    def load(self) -> bool:
+        """Go back to where the run in the file was, and return whether on_epoch was asked there.
 
         ValueError if it is another run, or none: the file is left as it is, and so is the model.
         """
         try:
-            state = torch.load(path, map_location=self.device, weights_only=True)
-            saved = state["settings"]
+            state = torch.load(self.path, map_location=self.device, weights_only=True)
+            saved, own = state["settings"], state["own"]
         except Exception as error:
-            raise ValueError(f"checkpoint must be a file that fit wrote, or not there yet; {path} can't be read") from error
+            raise ValueError(
+                f"checkpoint must be a file that fit wrote, or not there yet; {self.path} can't be read"
+            ) from error
         other = [name for name, value in self.settings.items() if saved.get(name, value) != value]
         if other:
-            differences = "; ".join(f"{name} {saved.get(name)!r} there, {self.settings[name]!r} here" for name in other)
-            raise ValueError(f"checkpoint must be of this run; {path} is of another: {differences}. Name another file")
-        here, there = (_shapes(weights) for weights in (self._plain.state_dict(), state["model"]))
-        if other := [name for name in {**here, **there} if here.get(name) != there.get(name)]:
-            told = f"{other[0]} has {there.get(other[0], 'no place')} there, {here.get(other[0], 'no place')} here"
-            raise ValueError(f"checkpoint must be of this model; {path} is of another: {told}. Name another file")
-        self._plain.load_state_dict(state["model"])
+            self._refuse("run", "; ".join(f"{name} {saved.get(name)!r} there, {self.settings[name]!r} here" for name in other))
+        there, here = ([tuple(value.shape) for value in values] for values in (own, self._own()))
+        if there != here:
+            self._refuse("objective", f"parameters of shapes {there} there, {here} here")
+        self._load_model(state["model"])
         if state.get("objective") is not None:
             self.objective.load_state_dict(state["objective"])
         with torch.no_grad():
-            for parameter, value in zip(self._own(), state["own"], strict=True):
+            for parameter, value in zip(self._own(), own, strict=True):
                 parameter.copy_(value)
         self.optimizer.load_state_dict(state["optimizer"])
         if state["order"] is not None:
@@ -118,8 +127,19 @@ class Run:
         set_random_state([each.cpu() for each in state["random"]], self.device)
         for name, value in state["history"].items():
             setattr(self.history, name, value)
-        self.history.stopped_early = False
-        return state.get("ended", False)
+        self.history.stopped_early = False  # files of earlier versions hold it
+        return state.get("asked", True)
+
+    def _load_model(self, weights: Mapping) -> None:
+        before = copy.deepcopy(self._plain.state_dict())
+        try:
+            self._plain.load_state_dict({name.removeprefix("_orig_mod."): value for name, value in weights.items()})
+        except RuntimeError as error:  # some of it is in place already
+            self._plain.load_state_dict(before)
+            self._refuse("model", str(error))
+
+    def _refuse(self, what: str, difference: str) -> NoReturn:
+        raise ValueError(f"checkpoint must be of this {what}; {self.path} is of another: {difference}. Name another file")
 
     @property
     def _plain(self) -> nn.Module:
@@ -132,8 +152,7 @@ class Run:
 
     def _generator(self) -> torch.Generator | None:
         """What the order of the examples is drawn from, if not from torch's default: the sampler's own, or the batches'."""
-        by_batch, by_row = (getattr(self.batches, name, None) for name in ("batch_sampler", "sampler"))
-        draws = getattr(by_batch, "sampler", None), by_batch, by_row, self.batches
+        draws = *samplers_of(self.batches), self.batches
         return next((each.generator for each in draws if getattr(each, "generator", None) is not None), None)
 
 
@@ -148,10 +167,6 @@ def file_of(checkpoint: str | PathLike | None) -> Path | None:
     if path.is_dir():
         raise ValueError(f"checkpoint must be a file, or not there yet; {path} is a folder")
     return path
-
-
-def _shapes(weights: Mapping) -> dict[str, str]:
-    return {name: f"shape {tuple(value.shape)}" for name, value in weights.items() if isinstance(value, torch.Tensor)}
 
 
 def hold_to(path: str | PathLike, settings: Mapping[str, object]) -> None:

@@ -1,7 +1,7 @@
 """What `fit` remembers of a run: by step and by epoch, printable, and ready for matplotlib."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import SupportsFloat
 
@@ -124,6 +124,12 @@ class History:
             else:
                 lines.append(f"{row + 1:5d}  " + "  ".join(f"{self.by_epoch[name][row]:9.4g}" for name in shown))
         return "\n".join(lines)
+
+
+def says_stop(callback: Callable[[History], object] | None, history: History) -> bool:
+    """Whether it returns True, numpy's and torch's included; not whatever else it returns, such as the text of a figure."""
+    answer = None if callback is None else callback(history)
+    return answer is True or (getattr(answer, "ndim", None) == 0 and answer.item() is True)
 
 
 def _on_gpu(value: object) -> bool:

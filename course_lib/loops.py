@@ -5,8 +5,6 @@ The objectives live in `course_lib.objectives`; the two that every notebook uses
 
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
-from numbers import Real
 from os import PathLike
 
 import torch
@@ -25,7 +23,7 @@ from course_lib.batches import (
 )
 from course_lib.calling import check_module, logits_of
 from course_lib.checkpoints import Run, file_of
-from course_lib.history import History
+from course_lib.history import History, says_stop
 from course_lib.objectives import (
     IGNORE_INDEX,
     Distillation,
@@ -63,13 +61,14 @@ def fit(
     data: a TensorDataset, shuffled here and cut into batches by indexing, or any DataLoader that knows its length; it then
     makes the batches. What a batch must hold is up to the objective, whose own `parameters()`, where it has some, are trained
     too; they must be on the model's device. lr: a number, or a schedule of progress. validation: data whose accuracy is
-    measured after every epoch. on_step, on_epoch: called with the history so far; one that returns True ends the run, as
-    Ctrl-C does. Either way the model and the history stay usable, and the history says `stopped_early` where epochs are
-    missing; an error carries the history so far as its attribute `history`. checkpoint: a file, written after every epoch and
-    its on_epoch; where it is there already, the run goes on from it, to the same result as in one go. It holds the model, Adam,
-    the objective's `parameters()` and `state_dict()`, the history and torch's random numbers; numpy's and Python's are yours.
-    All of torch's randomness comes from `seed`, and its global state is left as it was found. The model is trained in train
-    mode; afterwards each of its modules is in the mode that it was in. Raises TypeError or ValueError, naming the argument.
+    measured after every epoch. on_step, on_epoch: called with the history so far; one that returns True ends the run, as Ctrl-C
+    does. Either way the model and the history stay usable, and the history says `stopped_early` where epochs are missing; an
+    error carries the history so far as its attribute `history`. checkpoint: a file, written after every epoch, before and after
+    its on_epoch; where it is there already, the run goes on from it, to the same result as in one go: so an on_epoch that ended
+    the run, or failed, is called anew. It holds the model, Adam, the objective's `parameters()` and `state_dict()`, the history
+    and torch's random numbers; numpy's and Python's are yours. All of torch's randomness comes from `seed`, and its global
+    state is left as it was found. The model is trained in train mode; afterwards each of its modules is in the mode that it was
+    in. Raises TypeError or ValueError, naming the argument.
     """
     _check_fit(model, objective, seed, validation, on_step=on_step, on_epoch=on_epoch)
     path = file_of(checkpoint)
@@ -82,11 +81,10 @@ def fit(
     _learning_rate(lr, 1.0)  # tried before the first step, lest the last one fails
     optimizer = torch.optim.Adam(_trained(model, objective), lr=_learning_rate(lr, 0.0), fused=True)
     run = Run(model, objective, optimizer, batches, history, device, batch_size, seed, lr, path)
-    is_last = partial(_says_stop, on_epoch, history)
 
     with seeded(seed, device), restore_modes(model):
         try:
-            if run.resumes_over(is_last):
+            if run.resume(on_epoch):
                 raise KeyboardInterrupt
             for epoch in range(history.epochs, epochs):
                 for batch in begin_epoch(batches, epoch):
@@ -101,10 +99,10 @@ def fit(
                     torch.clear_autocast_cache()  # in it are the weights before this step
 
                     history.add_step(loss.total, optimizer.param_groups[0]["lr"], loss.log)
-                    if _says_stop(on_step, history):
+                    if says_stop(on_step, history):
                         raise KeyboardInterrupt
                 history.add_epoch(None if validation is None else _validated(model, validation, objective, device))
-                if run.ends_with(is_last):
+                if run.end_epoch(on_epoch):
                     raise KeyboardInterrupt
         except KeyboardInterrupt:
             history.stopped_early = history.epochs < epochs
@@ -188,7 +186,8 @@ def _check_fit(
             raise TypeError(f"{name} must be a function of the history, got {type(callback).__name__}")
     if not (validation is None or isinstance(validation, TensorDataset | DataLoader)):
         raise TypeError(f"validation must be a TensorDataset or a DataLoader, got {type(validation).__name__}")
-    if isinstance(validation, TensorDataset) and not (len(validation.tensors) in (2, 3) and len(validation)):
+    whole = isinstance(validation, TensorDataset) and not makes_examples(validation)
+    if whole and not (len(validation.tensors) in (2, 3) and len(validation)):
         got = f"{len(validation.tensors)} columns of {len(validation)} rows"
         raise ValueError(f"validation must have columns inputs and labels, of at least one row; got {got}")
 
@@ -196,12 +195,6 @@ def _check_fit(
 def _validated(model: nn.Module, validation: TensorDataset | DataLoader, objective: Objective, device: torch.device) -> float:
     with random_kept(device):  # a DataLoader draws a number each time
         return evaluate(model, validation, ignore_index=getattr(objective, "ignore_index", IGNORE_INDEX))
-
-
-def _says_stop(callback: Callable | None, history: History) -> bool:
-    """Whether it returns True, numpy's and torch's included; not whatever else it returns, such as the text of a figure."""
-    answer = None if callback is None else callback(history)
-    return answer is True or (getattr(answer, "ndim", None) == 0 and answer.item() is True)
 
 
 def _name(objective: Objective) -> str:
@@ -225,6 +218,5 @@ def _as_loss(result: Loss | Tensor) -> Loss:
 
 def _learning_rate(lr: FloatOrSchedule, progress: float) -> float:
     value = value_at(lr, progress)
-    value = float(value) if isinstance(value, Real) else value  # a numpy float could be saved, but not read again
     check_not_negative("lr", value)
-    return value
+    return float(value)  # a numpy float could be saved, but not read again

@@ -190,6 +190,15 @@ class Features:
         """Return those of the projectors, and of the base if it has some."""
         return [*self.match.parameters(), *(self.base.parameters() if hasattr(self.base, "parameters") else ())]
 
+    def state_dict(self) -> dict:
+        """Return what base keeps beside its parameters."""
+        return self.base.state_dict() if hasattr(self.base, "state_dict") else {}
+
+    def load_state_dict(self, state: Mapping) -> None:
+        """Give that back to base."""
+        if state:
+            self.base.load_state_dict(state)
+
     @property
     def ignore_index(self) -> int:
         return getattr(self.base, "ignore_index", IGNORE_INDEX)
@@ -212,7 +221,8 @@ def distillation_terms(
 
 def check_objective(name: str, objective: Objective) -> None:
     """Raise TypeError, naming the argument, unless it can be called on a student: no class, and none of torch's losses."""
-    if isinstance(objective, type | nn.modules.loss._Loss) or not callable(objective):
+    torchs = type(objective).__module__ == nn.modules.loss.__name__
+    if torchs or isinstance(objective, type) or not callable(objective):
         what = f"the class {objective.__name__}" if isinstance(objective, type) else type(objective).__name__
         raise TypeError(f"{name} must be such as HardLabels() or Distillation(teacher), got {what}")
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_sequence
-from torch.utils.data import DataLoader, DistributedSampler, IterableDataset, TensorDataset
+from torch.utils.data import BatchSampler, DataLoader, DistributedSampler, IterableDataset, TensorDataset
 
 from course_lib.batches import batches_in_order, to_device, training_batches
 from course_lib.loops import HardLabels, fit, with_teacher_logits
@@ -84,6 +84,12 @@ def test_a_dataset_that_makes_its_own_examples_is_asked_for_them():
     assert all(sorted(order) == list(range(10)) for order in orders)
     torch.testing.assert_close(torch.cat(seen[:3]), data.tensors[0][orders[0]] + 0.1)
     torch.testing.assert_close(torch.cat([x for x, _ in batches_in_order(data, 4)]), data.tensors[0] + 0.1)
+
+    class Labelled(TensorDataset):
+        def __getitem__(self, row):
+            return self.tensors[0][row], row % 3
+
+    assert fit(nn.Linear(4, 3), data, HardLabels(), epochs=1, validation=Labelled(data.tensors[0])).epochs == 1
     with pytest.raises(TypeError, match="dataset must be a TensorDataset whose examples stay what they are, got Noisy"):
         with_teacher_logits(nn.Linear(4, 3), data)
 
@@ -96,8 +102,11 @@ def test_a_sampler_of_epochs_is_told_which_it_is():
         seen.append(batch[0])
         return HardLabels()(student, batch, progress)
 
-    fit(nn.Linear(4, 3), DataLoader(examples(12), batch_size=6, sampler=sampler), objective, epochs=2)
-    assert not torch.equal(*seen)
+    ways = DataLoader(examples(12), 6, sampler=sampler), DataLoader(examples(12), batch_sampler=BatchSampler(sampler, 6, False))
+    for data in ways:
+        fit(nn.Linear(4, 3), data, objective, epochs=2)
+        assert not torch.equal(*seen)
+        seen.clear()
 
 
 def test_each_epoch_has_every_row_once_in_another_order():

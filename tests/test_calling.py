@@ -120,3 +120,16 @@ def test_what_is_stored_in_a_byte_is_not_computed_in_it():
     model = nn.Linear(4, 3)
     model.weight = nn.Parameter(model.weight.detach().to(torch.float8_e4m3fn), requires_grad=False)
     assert dtype_of(model) == torch.float32  # its bias
+    mixed = nn.Sequential(nn.PReLU(dtype=torch.float64), nn.Linear(4, 3), nn.LazyLinear(3))
+    assert dtype_of(mixed) == torch.float32  # that of the largest
+
+
+def test_a_teacher_that_works_in_place_is_told():
+    class InPlace(nn.Module):
+        def forward(self, x):
+            return x.mul_(2)
+
+    with pytest.raises(
+        ValueError, match="teacher must leave its inputs as they are, for the student; it changes them in place"
+    ):
+        call_teacher(InPlace(), torch.ones(2, 3))

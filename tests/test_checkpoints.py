@@ -1,5 +1,6 @@
 """A run that is saved and gone on with gives what it gives in one go, to the last bit; a wrong file is told and kept."""
 
+import contextlib
 import copy
 
 import numpy as np
@@ -131,7 +132,7 @@ def test_an_epoch_whose_on_epoch_fails_is_kept(tmp_path):
         fit(network(), data(), HardLabels(), **settings, checkpoint=path, on_epoch=fail)
     seen = []
     assert fit(network(), data(), HardLabels(), **settings, checkpoint=path, on_epoch=seen.append).epochs == 2
-    assert len(seen) == 1  # the first was done
+    assert len(seen) == 2  # for the first epoch once more
 
 
 def test_a_run_that_on_epoch_ended_asks_it_again(tmp_path):
@@ -140,6 +141,27 @@ def test_a_run_that_on_epoch_ended_asks_it_again(tmp_path):
         history = fit(network(), data(), HardLabels(), **settings, on_epoch=lambda history: history.epochs >= 2)
         assert (history.epochs, history.stopped_early) == (2, True)
     assert fit(network(), data(), HardLabels(), **settings).epochs == 4
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
+def test_an_on_epoch_that_was_cut_off_is_called_anew(tmp_path, error):
+    def halving(model, cut_off):
+        def on_epoch(history):
+            with torch.no_grad():
+                model[0].weight.mul_(0.5)
+                if history.epochs == cut_off:
+                    raise error
+                model[3].weight.mul_(0.5)
+
+        return on_epoch
+
+    settings, path = {"epochs": 3, "batch_size": 16, "validation": data()}, tmp_path / "a.pt"
+    whole, first, resumed = network(), network(), network(9)
+    expected = fit(whole, data(), HardLabels(), **settings, on_epoch=halving(whole, None))
+    with contextlib.suppress(ZeroDivisionError):
+        fit(first, data(), HardLabels(), **settings, checkpoint=path, on_epoch=halving(first, 2))
+    assert fit(resumed, data(), HardLabels(), **settings, checkpoint=path, on_epoch=halving(resumed, None)) == expected
+    assert all(map(torch.equal, whole.state_dict().values(), resumed.state_dict().values()))
 
 
 class Centred(nn.Module):
@@ -186,13 +208,44 @@ def test_a_file_of_another_model_is_told_before_anything_is_changed(tmp_path):
     wider = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Dropout(0.3), nn.Linear(8, 9))
     longer = nn.Sequential(*network(), nn.Linear(3, 3))
     for model, says in (
-        (wider, r"3\.weight has shape \(3, 8\) there, shape \(9, 8\) here"),
-        (longer, r"4\.weight has no place there, shape \(3, 3\) here"),
+        (wider, r"[^$]*3\.weight: .*\[3, 8\]\) from checkpoint, .*\[9, 8\]\)"),
+        (longer, r"[^$]*Missing key\(s\) in state_dict: \"4\.weight\""),
     ):
         before = copy.deepcopy(model.state_dict())
         with pytest.raises(ValueError, match=f"checkpoint must be of this model; .* is of another: {says}"):
             fit(model, data(), HardLabels(), epochs=1, checkpoint=path)
         assert all(map(torch.equal, before.values(), model.state_dict().values()))
+
+
+def test_an_objective_of_other_sizes_is_told_before_anything_is_changed(tmp_path):
+    path, model, wider = tmp_path / "a.pt", network(4), Projected()
+    fit(network(), data(), Projected(), epochs=1, checkpoint=path)
+    wider.scale = nn.Parameter(torch.ones(5))
+    before = copy.deepcopy(model.state_dict())
+    with pytest.raises(ValueError, match=r"checkpoint must be of this objective; .* shapes \[\(\)\] there, \[\(5,\)\] here"):
+        fit(model, data(), wider, epochs=1, checkpoint=path)
+    assert all(map(torch.equal, before.values(), model.state_dict().values()))
+
+
+def test_what_could_not_be_read_again_is_told_at_once(tmp_path):
+    class Counting(HardLabels):
+        def state_dict(self):
+            return {"seen": np.float64(3)}
+
+    with pytest.raises(ValueError, match="the states of model and objective must be tensors and plain numbers"):
+        fit(network(), data(), Counting(), epochs=1, checkpoint=tmp_path / "a.pt")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_in_which_a_compiled_model_has_the_compilers_names_can_be_read(tmp_path):
+    settings = {"epochs": 2, "batch_size": 16, "checkpoint": tmp_path / "a.pt"}
+    fit(network(), data(), HardLabels(), **settings)
+    state = torch.load(tmp_path / "a.pt", weights_only=True)
+    state["model"] = {f"_orig_mod.{name}": value for name, value in state["model"].items()}
+    del state["asked"]
+    del state["objective"]
+    torch.save(state, tmp_path / "a.pt")
+    assert fit(torch.compile(network(8), backend="eager"), data(), HardLabels(), **settings).epochs == 2
 
 
 def test_a_compiled_model_and_the_plain_one_read_each_others_files(tmp_path):

@@ -15,7 +15,7 @@ from course_lib.features import FEATURE_LOSSES, squared_error
 from course_lib.history import History
 from course_lib.loops import evaluate, fit, with_teacher_logits
 from course_lib.losses import distillation_loss
-from course_lib.objectives import Distillation, Features, HardLabels, Loss, value_at
+from course_lib.objectives import Distillation, Features, HardLabels, Loss, check_objective, value_at
 from course_lib.schedules import linear
 
 
@@ -555,3 +555,36 @@ def test_no_step_reads_a_value_but_on_the_cpu(loss):
     assert history.steps == 2
     with pytest.raises(RuntimeError):  # there is nothing to read: the steps above did not try
         history.by_step["loss"]
+
+
+def test_what_the_base_of_features_keeps_is_kept_with_it():
+    class Counting(HardLabels):
+        seen = 0
+
+        def __call__(self, student, batch, progress):
+            self.seen += 1
+            return super().__call__(student, batch, progress)
+
+        def state_dict(self):
+            return {"seen": self.seen}
+
+        def load_state_dict(self, state):
+            self.seen = state["seen"]
+
+    student, teacher = network(), wide_teacher()
+    first, second = (features_of(teacher, student, base=Counting()) for _ in range(2))
+    first(student, columns(), 0.0)
+    second.load_state_dict(first.state_dict())
+    assert second.base.seen == 1
+    plain = features_of(teacher, student)
+    plain.load_state_dict(plain.state_dict())
+
+
+def test_a_loss_of_torchs_is_no_objective_and_a_class_derived_from_one_may_be():
+    class Mine(torch.nn.CrossEntropyLoss):
+        def forward(self, student, batch, progress):
+            return super().forward(student(batch[0]), batch[1])
+
+    check_objective("objective", Mine())
+    with pytest.raises(TypeError, match=r"objective must be such as HardLabels\(\) .*, got CrossEntropyLoss"):
+        check_objective("objective", torch.nn.CrossEntropyLoss())
