@@ -137,9 +137,15 @@ def test_an_epoch_whose_on_epoch_fails_is_kept(tmp_path):
 
 def test_a_run_that_on_epoch_ended_asks_it_again(tmp_path):
     settings = {"epochs": 4, "batch_size": 16, "checkpoint": tmp_path / "a.pt"}
-    for _ in range(3):
-        history = fit(network(), data(), HardLabels(), **settings, on_epoch=lambda history: history.epochs >= 2)
+    modes = []
+    for calls in (2, 3, 4):
+        model = network().eval()
+        history = fit(
+            model, data(), HardLabels(), **settings,
+            on_epoch=lambda history, model=model: modes.append(model.training) or history.epochs >= 2,
+        )  # fmt: skip
         assert (history.epochs, history.stopped_early) == (2, True)
+        assert modes == [True] * calls  # as in one go
     assert fit(network(), data(), HardLabels(), **settings).epochs == 4
 
 
