@@ -48,8 +48,7 @@ def training_batches(data, batch_size: int, seed: int, device: torch.device) -> 
     if not data.tensors or not len(data):
         raise ValueError("data must hold at least one example, got none")
     if makes_examples(data):
-        generator = torch.Generator().manual_seed(seed)
-        return DataLoader(data, batch_size, shuffle=True, generator=generator)
+        return DataLoader(data, batch_size, shuffle=True, generator=torch.Generator().manual_seed(seed))
     return ShuffledBatches(data, batch_size, seed, device)
 
 
@@ -80,10 +79,12 @@ def check_last_batch(model: nn.Module, batches: ShuffledBatches | DataLoader) ->
     """
     size, examples = batches.batch_size, _count_examples(batches)
     alone = size and examples and (examples % size == 1 or size == 1) and not getattr(batches, "drop_last", False)
+    if not alone:
+        return
     with restore_modes(model):
         modules = list(model.train().modules())  # a model may keep some in eval mode
         learns = any(isinstance(module, nn.BatchNorm1d) and module.training for module in modules)
-    if alone and learns and not any(isinstance(module, nn.Conv1d) for module in modules):
+    if learns and not any(isinstance(module, nn.Conv1d) for module in modules):
         raise ValueError(
             f"batch_size must leave no last batch of one example, of which BatchNorm1d knows no spread; got {size} for "
             f"{examples} examples. Take another, or a DataLoader with drop_last=True"
@@ -134,12 +135,10 @@ def read_batch(batch) -> Batch:
 
 def batches_in_order(data: TensorDataset | DataLoader, batch_size: int):
     """Iterate over the batches of a TensorDataset in its order, or over those of a DataLoader."""
-    if isinstance(data, TensorDataset) and makes_examples(data):
-        return DataLoader(data, batch_size)
-    if isinstance(data, TensorDataset):
+    if isinstance(data, TensorDataset) and not makes_examples(data):
         return zip(*(tensor.split(batch_size) for tensor in data.tensors), strict=True)
-    if isinstance(data, DataLoader):
-        return data
+    if isinstance(data, TensorDataset | DataLoader):
+        return data if isinstance(data, DataLoader) else DataLoader(data, batch_size)
     raise TypeError(f"data must be a TensorDataset or a DataLoader, got {type(data).__name__}")
 
 

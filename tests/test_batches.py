@@ -61,6 +61,16 @@ def test_a_last_batch_of_one_is_fine_where_one_example_has_a_spread():
     assert fit(frozen, examples(9), HardLabels(), epochs=1, batch_size=4).steps == 3
 
 
+def hard_labels_of(seen):
+    """HardLabels, which puts the inputs of each batch into `seen`."""
+
+    def objective(student, batch, progress):
+        seen.append(batch[0])
+        return HardLabels()(student, batch, progress)
+
+    return objective
+
+
 class Noisy(TensorDataset):
     """Makes its examples anew each time."""
 
@@ -74,11 +84,7 @@ def test_a_dataset_that_makes_its_own_examples_is_asked_for_them():
     data, seen = Noisy(*examples(10).tensors), []
     Noisy.made = []
 
-    def objective(student, batch, progress):
-        seen.append(batch[0])
-        return HardLabels()(student, batch, progress)
-
-    fit(nn.Linear(4, 3), data, objective, epochs=2, batch_size=4)
+    fit(nn.Linear(4, 3), data, hard_labels_of(seen), epochs=2, batch_size=4)
     orders = Noisy.made[:10], Noisy.made[10:]
     assert orders[0] != orders[1]
     assert all(sorted(order) == list(range(10)) for order in orders)
@@ -98,13 +104,9 @@ def test_a_sampler_of_epochs_is_told_which_it_is():
     sampler = DistributedSampler(examples(12), num_replicas=2, rank=0, seed=1)
     seen = []
 
-    def objective(student, batch, progress):
-        seen.append(batch[0])
-        return HardLabels()(student, batch, progress)
-
     ways = DataLoader(examples(12), 6, sampler=sampler), DataLoader(examples(12), batch_sampler=BatchSampler(sampler, 6, False))
     for data in ways:
-        fit(nn.Linear(4, 3), data, objective, epochs=2)
+        fit(nn.Linear(4, 3), data, hard_labels_of(seen), epochs=2)
         assert not torch.equal(*seen)
         seen.clear()
 

@@ -53,16 +53,21 @@ def assert_same_weights(one, other, **tolerance):
         torch.testing.assert_close(other.state_dict()[name], value, msg=lambda text, name=name: f"{name}: {text}", **tolerance)
 
 
-def test_lightning_trains_as_a_plain_loop_does(tmp_path):
-    module_class = from_readme("lightning")["DistilledModule"]
+def trained_by_lightning(folder, module, data, epochs):
     import lightning
 
+    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "enable_checkpointing": False}
+    trainer = lightning.Trainer(max_epochs=epochs, accelerator="cpu", default_root_dir=folder, **quiet)
+    trainer.fit(module, data)
+    return trainer
+
+
+def test_lightning_trains_as_a_plain_loop_does(tmp_path):
+    module_class = from_readme("lightning")["DistilledModule"]
     student, teacher = network(0), network(1).eval()
     before, expected = copy.deepcopy(teacher.state_dict()), plain_loop(copy.deepcopy(student), teacher)
     module = module_class(student, teacher, T=linear(5, 1), alpha=0.7)
-    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "enable_checkpointing": False}
-    trainer = lightning.Trainer(max_epochs=2, accelerator="cpu", default_root_dir=tmp_path, **quiet)
-    trainer.fit(module, loader())
+    trainer = trained_by_lightning(tmp_path, module, loader(), epochs=2)
     assert_same_weights(expected, student)
     assert {"loss", "soft", "hard", "T", "alpha", "accuracy"} <= set(trainer.logged_metrics)
     assert all(torch.equal(before[name], value) for name, value in teacher.state_dict().items())
@@ -71,13 +76,9 @@ def test_lightning_trains_as_a_plain_loop_does(tmp_path):
 
 def test_lightning_takes_a_batch_without_a_label(tmp_path):
     module_class = from_readme("lightning")["DistilledModule"]
-    import lightning
-
     inputs, labels = next(iter(loader()))
     data = DataLoader(TensorDataset(torch.cat([inputs, inputs]), torch.cat([labels.fill_(-100), labels])), batch_size=8)
-    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "enable_checkpointing": False}
-    trainer = lightning.Trainer(max_epochs=1, accelerator="cpu", default_root_dir=tmp_path, **quiet)
-    trainer.fit(module_class(network(0), network(1)), data)
+    trainer = trained_by_lightning(tmp_path, module_class(network(0), network(1)), data, epochs=1)
     assert trainer.logged_metrics["loss"] == 0
     assert "accuracy" not in trainer.logged_metrics
 
